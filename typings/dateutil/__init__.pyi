@@ -1,0 +1,1 @@
+"""Local stubs of the parts of python-dateutil that the library uses."""
