@@ -1,0 +1,44 @@
+"""JSON paths to the place of a fault, as in ``$.payload.targets[1].port``."""
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final, TypeAlias
+
+from tachikoma_proto.errors import MAX_REPORTED, FieldError
+
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys and indices from the frame's root to a value."""
+
+MAX_KEY: Final = 64
+"""How many characters of a key a path shows: a key comes from the peer, and may be long."""
+
+_PLAIN: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_KEY - 1}}}")
+
+
+def render(path: Path) -> str:
+    """Write a path.
+
+    Args:
+        path: Keys and indices. A key that is no plain name is quoted as JSON in ASCII, and cut
+            where it is long.
+
+    Returns:
+        The path, starting with ``$``.
+    """
+    return "$" + "".join(_step(step) for step in path)
+
+
+def cap(errors: Iterable[FieldError]) -> list[FieldError]:
+    """Take as many faults as one error reports."""
+    return list(islice(errors, MAX_REPORTED))
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    if _PLAIN.fullmatch(step):
+        return f".{step}"
+    shown = step if len(step) <= MAX_KEY else step[:MAX_KEY] + "…"
+    return f"[{json.dumps(shown)}]"

@@ -1,0 +1,105 @@
+"""Times on the wire: RFC 3339 date-times for envelopes, free text for some fields.
+
+Rules:
+
+* A timestamp has seconds and an offset, with ``T`` between date and time. Any number of
+  fraction digits is read and truncated to microseconds; what is read is in UTC.
+* It is written with ``Z``, without a fraction when that is zero, else with 3 or 6 digits.
+* A leap second (``:60``) has no place in ``datetime``: it is read as the last microsecond of
+  its minute, which keeps the order of times.
+* Text times (``starts_at`` and its like) stay text. :func:`parse_text_time` reads them as
+  leniently as python-dateutil does, which is imported only then.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Final
+
+_RFC3339: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:)"
+    r"([0-5][0-9]|60)(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
+)
+
+MAX_TEXT_TIME: Final = 100
+"""How many characters a text time may have before it is taken for something else."""
+
+
+def parse_timestamp(text: str) -> datetime | None:
+    """Read an RFC 3339 date-time.
+
+    Args:
+        text: What may be a timestamp; not stripped.
+
+    Returns:
+        The time in UTC, or None if the text is not an RFC 3339 date-time, or names a day that
+        does not exist or an instant outside the years 1 to 9999.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    minute, second, fraction, offset = match.groups()
+    if second == "60":
+        second, fraction = "59", "999999"
+    micros = (fraction or "")[:6].ljust(6, "0")
+    try:
+        local = datetime.fromisoformat(f"{minute}{second}.{micros}{offset or '+00:00'}")
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_timestamp(moment: datetime) -> str | None:
+    """Write a time as RFC 3339 in UTC.
+
+    Args:
+        moment: An aware time, of any zone.
+
+    Returns:
+        The text, or None if the time is naive or has no place in UTC.
+    """
+    if moment.utcoffset() is None:
+        return None
+    try:
+        utc = moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        return None
+    if not utc.microsecond:
+        return utc.isoformat(timespec="seconds") + "Z"
+    digits = "microseconds" if utc.microsecond % 1000 else "milliseconds"
+    return utc.isoformat(timespec=digits) + "Z"
+
+
+def utc_now() -> datetime:
+    """Give the present time in UTC."""
+    return datetime.now(UTC)
+
+
+def parse_text_time(text: str) -> datetime | None:
+    """Read a time from free text, as leniently as python-dateutil does.
+
+    Args:
+        text: At most 100 characters; ``2026-03-01T02:00:00Z``, ``1 March 2026 02:00`` and so on.
+            Without a zone it is taken as UTC; a zone that is only a name must be ``UTC`` or its
+            like, since other names mean different things in different places.
+
+    Returns:
+        An aware time, or None if no time can be made out.
+    """
+    if len(text) > MAX_TEXT_TIME:
+        return None
+    from dateutil.parser import parse
+
+    try:
+        moment = parse(text, tzinfos=_zone)
+        return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _zone(name: str | None, offset: int | None) -> tzinfo | None:
+    if offset is not None:
+        return timezone(timedelta(seconds=offset))
+    if name is not None:
+        raise ValueError("a time zone that is only a name")
+    return None
