@@ -1,0 +1,105 @@
+"""Shapes: what may stand in a field of a message, as data.
+
+Rules:
+
+* A shape is a leaf (read and written as one value), or is made of shapes: ``Maybe``, ``Array``,
+  ``Map``; a ``Record`` stands for an attrs class.
+* Whoever walks messages (the converter's hooks, the search for faults, the table of types) goes
+  by shapes, so that they cannot disagree about what a field is.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+
+@frozen
+class Leaf:
+    """One value: a scalar, an enum, a literal or free JSON."""
+
+    type: Any
+    name: str
+
+
+@frozen
+class Maybe:
+    """A value or None; None is not written."""
+
+    inner: "Shape"
+
+
+@frozen
+class Array:
+    """A JSON array of one kind of item, held in a container of Python's."""
+
+    type: Any
+    inner: "Shape"
+
+
+@frozen
+class Map:
+    """A JSON object of free keys and one kind of value."""
+
+    type: Any
+    inner: "Shape"
+
+
+@frozen
+class Record:
+    """A JSON object with the fields of an attrs class."""
+
+    type: type
+
+
+Shape: TypeAlias = Leaf | Maybe | Array | Map | Record
+
+
+@frozen(kw_only=True)
+class RecordField:
+    """One field of an attrs class.
+
+    Attributes:
+        name: Its name in Python and on the wire.
+        shape: What stands in it.
+        required: Whether it has no default.
+        secret: Whether its value may be shown nowhere.
+    """
+
+    name: str
+    shape: Shape
+    required: bool = True
+    secret: bool = False
+
+
+Records: TypeAlias = Mapping[type, tuple[RecordField, ...]]
+"""The fields of each attrs class that is a message or stands in one."""
+
+
+def describe_field(field: RecordField, records: Records) -> str:
+    """Name a field as the wire's contract does: ``topic: str``, ``message?: str``.
+
+    Args:
+        field: The field.
+        records: Where the fields of nested classes are found.
+    """
+    shape = field.shape.inner if isinstance(field.shape, Maybe) else field.shape
+    secret = " (secret)" if field.secret else ""
+    return f"{field.name}{'' if field.required else '?'}: {_describe(shape, records)}{secret}"
+
+
+def _describe(shape: Shape, records: Records) -> str:
+    match shape:
+        case Leaf(_, name):
+            return name
+        case Maybe(inner):
+            return f"{_describe(inner, records)} | null"
+        case Array(_, inner):
+            return f"[{_describe(inner, records)}]"
+        case Map(_, inner):
+            return f"{{str: {_describe(inner, records)}}}"
+        case Record(cls):
+            if cls not in records:  # it is being described already, and holds itself
+                return cls.__name__
+            others = {other: fields for other, fields in records.items() if other is not cls}
+            return "{" + ", ".join(describe_field(f, others) for f in records[cls]) + "}"
