@@ -1,0 +1,148 @@
+"""Commands: what a client asks for. ``Command[R]`` names the response that answers."""
+
+from typing import Never, TypeAlias
+from uuid import UUID
+
+from attrs import field, frozen
+
+from tachikoma_proto.base import SECRET, Command, Event, masked
+from tachikoma_proto.messages.categories import mission, session, subscription
+from tachikoma_proto.messages.responses import (
+    AckResponse,
+    AuthResponse,
+    MissionStatusResponse,
+    PongResponse,
+    SessionInfoResponse,
+    SubscriptionListResponse,
+)
+from tachikoma_proto.specs import Sender
+
+
+@frozen(kw_only=True)
+class SubscriptionFilters:
+    """Which events of a topic are wanted; all that are given must hold.
+
+    Attributes:
+        mission_id: Only events of this mission.
+        session_id: Only events of this forge session.
+        event_types: Only these events, each a tag (``progress``) or ``category.tag``
+            (``mission.progress``).
+    """
+
+    mission_id: UUID | None = None
+    session_id: UUID | None = None
+    event_types: tuple[str, ...] | None = None
+
+
+@subscription.command("subscribe")
+@frozen(kw_only=True)
+class Subscribe(Command[AckResponse]):
+    """``subscribe``: push me the events of a topic and of all topics below it.
+
+    Attributes:
+        topic: Such as ``missions`` or ``missions/<mission id>``; see ``topics``.
+        filters: Which of them.
+    """
+
+    topic: str
+    filters: SubscriptionFilters | None = None
+
+
+@subscription.command("unsubscribe")
+@frozen(kw_only=True)
+class Unsubscribe(Command[AckResponse]):
+    """``unsubscribe``: stop pushing the events of a topic."""
+
+    topic: str
+
+
+@subscription.command("list_subscriptions")
+@frozen(kw_only=True)
+class ListSubscriptions(Command[SubscriptionListResponse]):
+    """``list_subscriptions``: which topics do I subscribe to?"""
+
+
+@mission.command("mission_status", tag="get_status")
+@frozen(kw_only=True)
+class GetMissionStatus(Command[MissionStatusResponse]):
+    """``mission_status``: how far is a mission?"""
+
+    mission_id: UUID
+
+
+@mission.command("mission_start", tag="start")
+@frozen(kw_only=True)
+class StartMission(Command[AckResponse]):
+    """``mission_start``: start a mission."""
+
+    mission_id: UUID
+
+
+@mission.command("mission_pause", tag="pause")
+@frozen(kw_only=True)
+class PauseMission(Command[AckResponse]):
+    """``mission_pause``: pause a mission."""
+
+    mission_id: UUID
+
+
+@mission.command("mission_resume", tag="resume")
+@frozen(kw_only=True)
+class ResumeMission(Command[AckResponse]):
+    """``mission_resume``: go on with a paused mission."""
+
+    mission_id: UUID
+
+
+@mission.command("mission_cancel", tag="cancel")
+@frozen(kw_only=True)
+class CancelMission(Command[AckResponse]):
+    """``mission_cancel``: give a mission up."""
+
+    mission_id: UUID
+
+
+@session.command("authenticate", public=True)
+@frozen(kw_only=True)
+class Authenticate(Command[AuthResponse]):
+    """``authenticate``: this is who I am.
+
+    Attributes:
+        token: The secret that shows it; in no repr, log or error.
+    """
+
+    token: str = field(repr=masked, metadata=SECRET)
+
+
+@session.command("session_info", tag="get_info")
+@frozen(kw_only=True)
+class GetSessionInfo(Command[SessionInfoResponse]):
+    """``session_info``: what do you know of this connection?"""
+
+
+@session.keepalive("ping", sender=Sender.SERVER)
+@session.command("ping", public=True)
+@frozen(kw_only=True)
+class Ping(Command[PongResponse], Event):
+    """``ping``: are you there?
+
+    A server may push it too, as a bare ``{"type":"ping"}``; that is why it is also an event.
+    """
+
+
+@session.keepalive("pong", sender=Sender.CLIENT)
+@frozen(kw_only=True)
+class Pong(Command[Never]):
+    """A bare ``{"type":"pong"}`` from a client: I am there. It is not answered."""
+
+
+SubscriptionCommand: TypeAlias = Subscribe | Unsubscribe | ListSubscriptions
+"""Every command of the category ``subscription``."""
+
+MissionCommand: TypeAlias = (
+    GetMissionStatus | StartMission | PauseMission | ResumeMission | CancelMission
+)
+"""Every command of the category ``mission``."""
+
+SessionCommand: TypeAlias = Authenticate | GetSessionInfo | Ping
+"""Every command of the category ``session``; the keepalive :class:`Pong` is none."""

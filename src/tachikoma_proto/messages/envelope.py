@@ -1,0 +1,64 @@
+"""Envelopes: who said what when, and in answer to what.
+
+Rules:
+
+* ``type`` is the wire's message type, and goes with the payload's class.
+* ``id`` and ``timestamp`` are made where they are not given. A client may leave them out, so
+  what a server reads may have none.
+"""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID, uuid4
+
+from attrs import field, frozen
+
+from tachikoma_proto.timestamps import utc_now
+
+P = TypeVar("P", covariant=True)
+"""The payload's class."""
+
+
+@frozen(kw_only=True)
+class Envelope(Generic[P]):
+    """A message as it is sent.
+
+    Attributes:
+        id: What an answer refers to.
+        type: The message type.
+        timestamp: When it was said; aware.
+        payload: The command, event or response.
+    """
+
+    id: UUID = field(factory=uuid4)
+    type: str
+    timestamp: datetime = field(factory=utc_now)
+    payload: P
+
+
+@frozen(kw_only=True)
+class OutgoingMessage(Envelope[P]):
+    """A message from a server.
+
+    Attributes:
+        reply_to: The ``id`` of the message that it answers.
+    """
+
+    reply_to: UUID | None = None
+
+
+@frozen(kw_only=True)
+class IncomingMessage(Generic[P]):
+    """A message from a client, as a server reads it.
+
+    Attributes:
+        id: What the answer refers to; None if the client gave none.
+        type: The message type.
+        timestamp: When it was said; None if the client did not say.
+        payload: The command.
+    """
+
+    id: UUID | None = None
+    type: str
+    timestamp: datetime | None = None
+    payload: P

@@ -1,0 +1,202 @@
+"""Events: what a server pushes to those who subscribed."""
+
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from attrs import frozen
+
+from tachikoma_proto.base import F32, U32, U64, Event
+from tachikoma_proto.messages.categories import forge, mission, system
+from tachikoma_proto.messages.text_time import read_text_time
+
+
+@mission.event("created")
+@frozen(kw_only=True)
+class MissionCreated(Event):
+    """``mission.created``: there is a new mission."""
+
+    mission_id: UUID
+    name: str
+
+
+@mission.event("started")
+@frozen(kw_only=True)
+class MissionStarted(Event):
+    """``mission.started``: a mission is at work."""
+
+    mission_id: UUID
+
+
+@mission.event("progress")
+@frozen(kw_only=True)
+class MissionProgress(Event):
+    """``mission.progress``: a mission went on.
+
+    Attributes:
+        mission_id: The mission.
+        current_spec: The spec at work.
+        completed_specs: How many specs are done.
+        total_specs: How many there are.
+        percentage: How much is done, in percent.
+    """
+
+    mission_id: UUID
+    current_spec: str
+    completed_specs: U32
+    total_specs: U32
+    percentage: F32
+
+
+@mission.event("completed")
+@frozen(kw_only=True)
+class MissionCompleted(Event):
+    """``mission.completed``: a mission came to its end.
+
+    Attributes:
+        mission_id: The mission.
+        success: Whether it did what it should.
+        duration_seconds: How long it took, in seconds.
+    """
+
+    mission_id: UUID
+    success: bool
+    duration_seconds: U64
+
+
+@mission.event("failed")
+@frozen(kw_only=True)
+class MissionFailed(Event):
+    """``mission.failed``: a mission broke off; ``error`` says why."""
+
+    mission_id: UUID
+    error: str
+
+
+@mission.event("status_changed")
+@frozen(kw_only=True)
+class MissionStatusChanged(Event):
+    """``mission.status_changed``: a mission passed from one status to another."""
+
+    mission_id: UUID
+    old_status: str
+    new_status: str
+
+
+@forge.event("started")
+@frozen(kw_only=True)
+class ForgeStarted(Event):
+    """``forge.started``: a forge session took up a spec of a mission."""
+
+    session_id: UUID
+    mission_id: UUID
+    spec_id: str
+
+
+@forge.event("token_usage")
+@frozen(kw_only=True)
+class ForgeTokenUsage(Event):
+    """``forge.token_usage``: what a forge session used up so far.
+
+    Attributes:
+        session_id: The forge session.
+        input_tokens: Tokens read by the model.
+        output_tokens: Tokens written by it.
+        total_cost: What they cost.
+    """
+
+    session_id: UUID
+    input_tokens: U64
+    output_tokens: U64
+    total_cost: float
+
+
+@forge.event("tool_execution")
+@frozen(kw_only=True)
+class ForgeToolExecution(Event):
+    """``forge.tool_execution``: a forge session used a tool."""
+
+    session_id: UUID
+    tool_name: str
+    status: str
+
+
+@forge.event("completed")
+@frozen(kw_only=True)
+class ForgeCompleted(Event):
+    """``forge.completed``: a forge session came to its end."""
+
+    session_id: UUID
+    success: bool
+
+
+@forge.event("log")
+@frozen(kw_only=True)
+class ForgeLog(Event):
+    """``forge.log``: a line of a forge session's log."""
+
+    session_id: UUID
+    level: str
+    message: str
+
+
+@system.event("server_status")
+@frozen(kw_only=True)
+class ServerStatus(Event):
+    """``system.server_status``: how the server is, and how busy."""
+
+    status: str
+    active_missions: U32
+    active_sessions: U32
+
+
+@system.event("maintenance")
+@frozen(kw_only=True)
+class Maintenance(Event):
+    """``system.maintenance``: the server will be away.
+
+    Attributes:
+        message: A sentence for a person.
+        starts_at: From when, as text.
+        duration_minutes: For how long, in minutes.
+    """
+
+    message: str
+    starts_at: str
+    duration_minutes: U32
+
+    def starts_at_time(self) -> datetime:
+        """Read ``starts_at`` leniently.
+
+        Raises:
+            InvalidMessageError: No time can be made out.
+        """
+        return read_text_time(self.starts_at, "starts_at")
+
+
+@system.event("version_update")
+@frozen(kw_only=True)
+class VersionUpdate(Event):
+    """``system.version_update``: there is a new version of the server."""
+
+    current_version: str
+    new_version: str
+
+
+MissionEvent: TypeAlias = (
+    MissionCreated
+    | MissionStarted
+    | MissionProgress
+    | MissionCompleted
+    | MissionFailed
+    | MissionStatusChanged
+)
+"""Every event of the category ``mission``."""
+
+ForgeEvent: TypeAlias = (
+    ForgeStarted | ForgeTokenUsage | ForgeToolExecution | ForgeCompleted | ForgeLog
+)
+"""Every event of the category ``forge``."""
+
+SystemEvent: TypeAlias = ServerStatus | Maintenance | VersionUpdate
+"""Every event of the category ``system``."""
