@@ -1,0 +1,146 @@
+"""The strict JSON reader: a frame becomes one JSON object, or a precise error.
+
+Rules (the standard module is laxer in each):
+
+* A frame is UTF-8 text, without a byte order mark, of one JSON object and nothing after it.
+* No ``NaN`` and no ``Infinity``; a number that overflows a double is refused, an integer too.
+  ``-0`` is a float, as to every peer that has no negative zero among its integers.
+* No lone surrogates, written raw or escaped; no raw control characters.
+* A key stands once in its object, at every level.
+* Size and nesting are checked before anything is parsed.
+
+The fast path only finds out that something is wrong; :mod:`~tachikoma_proto.json_faults` then
+says what, everywhere in the frame, and reads the frame's ``id`` if that can be done.
+"""
+
+import json
+import re
+from typing import Any, Final, TypeAlias
+
+from tachikoma_proto.errors import FieldError, InvalidMessageError, MessageTooLargeError
+from tachikoma_proto.json_tokens import is_too_deep, recover_id
+
+Frame: TypeAlias = str | bytes | bytearray | memoryview
+"""What a transport hands over: text, or its bytes in UTF-8."""
+
+JsonObject: TypeAlias = dict[str, Any]
+
+MAX_DEPTH: Final = 128
+"""How deep objects and arrays may be nested; the frame itself is the first level."""
+
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class Refused(Exception):
+    """A value in the text is JSON to the standard module and not to us."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Refused
+    return members
+
+
+def _constant(_: str) -> Any:
+    raise Refused
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise Refused
+    return number
+
+
+def _int(text: str) -> int | float:
+    if len(text) > 308 and not is_finite_integer(text):
+        raise Refused
+    return -0.0 if text == "-0" else int(text)
+
+
+def is_finite_integer(text: str) -> bool:
+    """Tell whether a JSON integer is one that a double can hold, if only roughly."""
+    number = float(text)
+    return number - number == 0
+
+
+_REFUSED: Final = object()
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+).decode
+
+
+def read_object(frame: Frame, max_size: int) -> JsonObject:
+    """Read a frame.
+
+    Args:
+        frame: The text, or its bytes in UTF-8.
+        max_size: How many bytes the frame may have in UTF-8.
+
+    Returns:
+        The JSON object, of builtins; numbers are finite, text is free of surrogates.
+
+    Raises:
+        InvalidMessageError: The frame is not one JSON object that keeps the rules above.
+        MessageTooLargeError: It is larger than ``max_size``.
+        TypeError: It is neither text nor bytes, which is the caller's mistake.
+    """
+    text = _text_of(frame, max_size)
+    if is_too_deep(text, MAX_DEPTH):
+        raise _invalid(f"at most {MAX_DEPTH} levels of nesting", text)
+    value = _parse(text)
+    if value is _REFUSED:
+        raise _explain(text)
+    if type(value) is not dict:
+        raise _invalid("a JSON object", text)
+    return value
+
+
+def _parse(text: str) -> Any:
+    try:
+        value = _decode(text)
+        if _SURROGATE_ESCAPE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (Refused, ValueError):
+        return _REFUSED
+    return value
+
+
+def _text_of(frame: Frame, max_size: int) -> str:
+    if isinstance(frame, str):
+        is_measured = frame.isascii() or len(frame) > max_size
+        _refuse_too_large(len(frame) if is_measured else _size_in_utf8(frame), max_size)
+        return frame
+    if not isinstance(frame, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a frame is str, bytes, bytearray or memoryview, not {type(frame)}")
+    _refuse_too_large(memoryview(frame).nbytes, max_size)
+    try:
+        return bytes(frame).decode()
+    except UnicodeDecodeError as error:
+        at = error.start
+    raise _invalid(f"UTF-8 text, which ends at byte {at}", bytes(frame).decode(errors="replace"))
+
+
+def _size_in_utf8(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        at = error.start
+    raise _invalid(f"text without lone surrogates, unlike at character {at}", text)
+
+
+def _refuse_too_large(size: int, max_size: int) -> None:
+    if size > max_size:
+        raise MessageTooLargeError(f"the frame is larger than {max_size} bytes")
+
+
+def _explain(text: str) -> InvalidMessageError:
+    from tachikoma_proto.json_faults import explain
+
+    return explain(text)
+
+
+def _invalid(expected: str, text: str) -> InvalidMessageError:
+    return InvalidMessageError(errors=[FieldError("$", expected)], message_id=recover_id(text))

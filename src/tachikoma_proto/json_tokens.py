@@ -1,0 +1,61 @@
+"""What can be told of a frame without parsing it: how deep it is nested, and which ``id`` it has.
+
+Rules:
+
+* It never descends: nesting is counted over tokens, so a hostile frame costs no stack.
+* No text is read twice, whatever it is: the time is in proportion to the size.
+* An ``id`` is recovered only where it is plain which one it is.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from uuid import UUID
+
+from tachikoma_proto.uuids import parse_uuid
+
+# A string goes to its end or, where it has none, to the end of the text: no text is read twice.
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_ID: Final = re.compile(r'"id"[ \t\r\n]*+:[ \t\r\n]*+"([^"\\]*+)"')
+_ANY_ID_KEY: Final = re.compile(r'"id"[ \t\r\n]*+:')
+
+
+def is_too_deep(text: str, max_depth: int) -> bool:
+    """Tell whether objects and arrays are nested deeper than allowed.
+
+    Args:
+        text: JSON, or what should be.
+        max_depth: How many levels are allowed.
+    """
+    if text.count("{") + text.count("[") <= max_depth:
+        return False
+    return any(depth > max_depth for _, depth in _tokens(text))
+
+
+def recover_id(text: str) -> UUID | None:
+    """Read the ``id`` of a frame that is not JSON.
+
+    Args:
+        text: The frame.
+
+    Returns:
+        The id; None if the frame has none, more than one, or one that is no UUID.
+    """
+    found: list[UUID | None] = []
+    for token, depth in _tokens(text):
+        if depth == 1 and _ANY_ID_KEY.match(text, token.start()):
+            match = _ID.match(text, token.start())
+            found.append(parse_uuid(match[1]) if match else None)
+    return found[0] if len(found) == 1 else None
+
+
+def _tokens(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Go through strings and brackets with the depth at which each stands."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in "{[":
+            depth += 1
+        yield token, depth
+        if first in "}]":
+            depth -= 1
