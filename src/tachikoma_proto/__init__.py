@@ -1,0 +1,207 @@
+"""The typed messages of Tachikoma's WebSocket protocol.
+
+Rules:
+
+* Every public name is here, and is loaded when it is first used: importing the library is cheap,
+  and what a program does not use costs it nothing.
+* What is not here is internal, unless its module says otherwise.
+
+Example::
+
+    import tachikoma_proto as tp
+
+    codec = tp.Codec()
+    message = codec.decode_command(frame)
+    reply = codec.encode(tp.AckResponse.ok(), reply_to=message.id)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tachikoma_proto import message_types as message_types, topics as topics
+    from tachikoma_proto.base import (
+        F32 as F32,
+        U32 as U32,
+        U64 as U64,
+        Command as Command,
+        Event as Event,
+        Json as Json,
+        Response as Response,
+    )
+    from tachikoma_proto.category import (
+        Category as Category,
+    )
+    from tachikoma_proto.codec import (
+        Codec as Codec,
+    )
+    from tachikoma_proto.dispatch import (
+        Dispatcher as Dispatcher,
+    )
+    from tachikoma_proto.errors import (
+        EncodeError as EncodeError,
+        FieldError as FieldError,
+        InvalidMessageError as InvalidMessageError,
+        MessageTooLargeError as MessageTooLargeError,
+        PluginError as PluginError,
+        ProtocolError as ProtocolError,
+        RegistryError as RegistryError,
+        UnknownMessageError as UnknownMessageError,
+    )
+    from tachikoma_proto.messages.commands import (
+        Authenticate as Authenticate,
+        CancelMission as CancelMission,
+        GetMissionStatus as GetMissionStatus,
+        GetSessionInfo as GetSessionInfo,
+        ListSubscriptions as ListSubscriptions,
+        MissionCommand as MissionCommand,
+        PauseMission as PauseMission,
+        Ping as Ping,
+        Pong as Pong,
+        ResumeMission as ResumeMission,
+        SessionCommand as SessionCommand,
+        StartMission as StartMission,
+        Subscribe as Subscribe,
+        SubscriptionCommand as SubscriptionCommand,
+        SubscriptionFilters as SubscriptionFilters,
+        Unsubscribe as Unsubscribe,
+    )
+    from tachikoma_proto.messages.envelope import (
+        Envelope as Envelope,
+        IncomingMessage as IncomingMessage,
+        OutgoingMessage as OutgoingMessage,
+    )
+    from tachikoma_proto.messages.events import (
+        ForgeCompleted as ForgeCompleted,
+        ForgeEvent as ForgeEvent,
+        ForgeLog as ForgeLog,
+        ForgeStarted as ForgeStarted,
+        ForgeTokenUsage as ForgeTokenUsage,
+        ForgeToolExecution as ForgeToolExecution,
+        Maintenance as Maintenance,
+        MissionCompleted as MissionCompleted,
+        MissionCreated as MissionCreated,
+        MissionEvent as MissionEvent,
+        MissionFailed as MissionFailed,
+        MissionProgress as MissionProgress,
+        MissionStarted as MissionStarted,
+        MissionStatusChanged as MissionStatusChanged,
+        ServerStatus as ServerStatus,
+        SystemEvent as SystemEvent,
+        VersionUpdate as VersionUpdate,
+    )
+    from tachikoma_proto.messages.responses import (
+        AckResponse as AckResponse,
+        AuthResponse as AuthResponse,
+        ErrorResponse as ErrorResponse,
+        MissionStatusResponse as MissionStatusResponse,
+        PongResponse as PongResponse,
+        SessionInfoResponse as SessionInfoResponse,
+        SubscriptionListResponse as SubscriptionListResponse,
+    )
+    from tachikoma_proto.messages.unknown import (
+        UnknownEvent as UnknownEvent,
+        UnknownMessage as UnknownMessage,
+    )
+    from tachikoma_proto.registry import (
+        Registry as Registry,
+    )
+
+_MODULES: Final = {
+    "base": (
+        "F32",
+        "U32",
+        "U64",
+        "Command",
+        "Event",
+        "Json",
+        "Response",
+    ),
+    "category": ("Category",),
+    "codec": ("Codec",),
+    "dispatch": ("Dispatcher",),
+    "errors": (
+        "EncodeError",
+        "FieldError",
+        "InvalidMessageError",
+        "MessageTooLargeError",
+        "PluginError",
+        "ProtocolError",
+        "RegistryError",
+        "UnknownMessageError",
+    ),
+    "messages.commands": (
+        "Authenticate",
+        "CancelMission",
+        "GetMissionStatus",
+        "GetSessionInfo",
+        "ListSubscriptions",
+        "MissionCommand",
+        "PauseMission",
+        "Ping",
+        "Pong",
+        "ResumeMission",
+        "SessionCommand",
+        "StartMission",
+        "Subscribe",
+        "SubscriptionCommand",
+        "SubscriptionFilters",
+        "Unsubscribe",
+    ),
+    "messages.envelope": (
+        "Envelope",
+        "IncomingMessage",
+        "OutgoingMessage",
+    ),
+    "messages.events": (
+        "ForgeCompleted",
+        "ForgeEvent",
+        "ForgeLog",
+        "ForgeStarted",
+        "ForgeTokenUsage",
+        "ForgeToolExecution",
+        "Maintenance",
+        "MissionCompleted",
+        "MissionCreated",
+        "MissionEvent",
+        "MissionFailed",
+        "MissionProgress",
+        "MissionStarted",
+        "MissionStatusChanged",
+        "ServerStatus",
+        "SystemEvent",
+        "VersionUpdate",
+    ),
+    "messages.responses": (
+        "AckResponse",
+        "AuthResponse",
+        "ErrorResponse",
+        "MissionStatusResponse",
+        "PongResponse",
+        "SessionInfoResponse",
+        "SubscriptionListResponse",
+    ),
+    "messages.unknown": (
+        "UnknownEvent",
+        "UnknownMessage",
+    ),
+    "registry": ("Registry",),
+}
+_SUBMODULES: Final = ("message_types", "topics")
+_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [*_SUBMODULES, *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

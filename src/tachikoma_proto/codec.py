@@ -1,0 +1,176 @@
+"""The codec: text ⇄ typed messages.
+
+Rules:
+
+* Text → JSON object (``json_reader``) → message (``converter``); message → JSON object → text.
+* A frame is judged whole: every fault of the envelope and of the payload is in one error, and
+  the frame's ``id`` with them.
+* What is written is what this codec would read.
+* The converter and its hooks are made when they are first needed.
+"""
+
+import json
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+from uuid import UUID, uuid4
+
+from cattrs import Converter
+
+from tachikoma_proto.base import Command
+from tachikoma_proto.converter import make_converter
+from tachikoma_proto.converter.frame_reader import FrameReader, ServerPayload
+from tachikoma_proto.converter.frame_writer import FrameWriter
+from tachikoma_proto.errors import EncodeError, FieldError
+from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
+from tachikoma_proto.json_tokens import is_too_deep
+from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
+from tachikoma_proto.registry import Registry
+from tachikoma_proto.specs import Kind, Sender
+from tachikoma_proto.timestamps import utc_now
+
+Payload: TypeAlias = Command[Any] | ServerPayload
+"""What can be encoded."""
+
+DEFAULT_MAX_SIZE: Final = 2**20
+"""How many bytes a frame may have unless told otherwise: 1 MiB."""
+
+_to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class Codec:
+    """Reads and writes the frames of a registry's messages.
+
+    Args:
+        registry: Which messages there are; the built-in ones if left out.
+        max_size: How many bytes a frame that is read may have, in UTF-8.
+        forbid_unknown_fields: Whether a field that a message does not have is refused when
+            read. What a client does not know as a whole is kept all the same.
+
+    Example::
+
+        codec = Codec()
+        message = codec.decode_command('{"type":"ping"}')
+        text = codec.encode(PongResponse.now(), reply_to=message.id)
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        *,
+        max_size: int = DEFAULT_MAX_SIZE,
+        forbid_unknown_fields: bool = False,
+    ) -> None:
+        self.registry: Final = Registry() if registry is None else registry
+        self.max_size: Final = max_size
+        self.forbid_unknown_fields: Final = forbid_unknown_fields
+
+    def __repr__(self) -> str:
+        return f"<Codec of {self.registry!r}>"
+
+    def decode_command(self, frame: Frame) -> IncomingMessage[Command[Any]]:
+        """Read what a client sent.
+
+        Args:
+            frame: The text, or its bytes in UTF-8.
+
+        Returns:
+            The message; ``id`` and ``timestamp`` are None where the client gave none.
+
+        Raises:
+            InvalidMessageError: The frame is not what the contract says.
+            UnknownMessageError: Its type is not that of a command.
+            MessageTooLargeError: It is larger than ``max_size``.
+        """
+        return self.reader.command(read_object(frame, self.max_size))
+
+    def decode_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
+        """Read what a server sent.
+
+        Args:
+            frame: The text, or its bytes in UTF-8.
+
+        Returns:
+            The message. A type, category or tag that the registry does not hold gives an
+            ``UnknownMessage`` or ``UnknownEvent``, which keeps everything. A bare keepalive is
+            given an id and the present time.
+
+        Raises:
+            InvalidMessageError: The frame is not what the contract says.
+            MessageTooLargeError: It is larger than ``max_size``.
+        """
+        return self.reader.server_message(read_object(frame, self.max_size))
+
+    def encode(
+        self,
+        payload: Payload,
+        *,
+        reply_to: UUID | None = None,
+        id: UUID | None = None,
+        timestamp: datetime | None = None,
+    ) -> str:
+        """Write a message in an envelope of its own.
+
+        Args:
+            payload: A command, event or response of the registry, or what was kept as unknown.
+            reply_to: The id of the message that a response answers.
+            id: The message's id; made if left out.
+            timestamp: When it is said, aware; now if left out.
+
+        Returns:
+            The frame's text.
+
+        Raises:
+            EncodeError: A peer could not read it; ``errors`` says where.
+        """
+        spec = self.registry.spec_of(type(payload))
+        if spec is not None and spec.kind is Kind.KEEPALIVE:
+            return self._write(
+                IncomingMessage(id=id, type=spec.message_type, timestamp=timestamp, payload=payload)
+            )
+        made: dict[str, Any] = {
+            "id": uuid4() if id is None else id,
+            "type": getattr(payload, "type", "") if spec is None else spec.message_type,
+            "timestamp": utc_now() if timestamp is None else timestamp,
+            "payload": payload,
+        }
+        if spec is None or spec.sender is Sender.SERVER:
+            return self._write(OutgoingMessage(**made, reply_to=reply_to))
+        if reply_to is not None:
+            raise EncodeError(errors=[FieldError("$.reply_to", "nothing: a command is no answer")])
+        return self._write(Envelope(**made))
+
+    def encode_message(self, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]) -> str:
+        """Write a message in the envelope that it has.
+
+        Args:
+            envelope: The message; what is None in its envelope is not written.
+
+        Returns:
+            The frame's text.
+
+        Raises:
+            EncodeError: A peer could not read it; ``errors`` says where.
+        """
+        return self._write(envelope)
+
+    def _write(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
+        text = _to_text(self._writer.frame(envelope))
+        if is_too_deep(text, MAX_DEPTH):
+            raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
+        return text
+
+    @cached_property
+    def _converter(self) -> Converter:
+        return make_converter(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
+
+    @cached_property
+    def reader(self) -> FrameReader:
+        """Reads frames that are JSON objects already, for tools that look at them first."""
+        return FrameReader(
+            self.registry, self._converter, forbid_unknown_fields=self.forbid_unknown_fields
+        )
+
+    @cached_property
+    def _writer(self) -> FrameWriter:
+        return FrameWriter(self.registry, self._converter)

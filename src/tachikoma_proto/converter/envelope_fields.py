@@ -1,0 +1,33 @@
+"""The fields of a frame's envelope, described as those of any record are."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from tachikoma_proto.shapes import Leaf, Maybe, RecordField
+from tachikoma_proto.specs import Kind, MessageSpec
+
+_UUID: Final = Leaf(UUID, "uuid")
+_TIMESTAMP: Final = Leaf(datetime, "timestamp")
+_TYPE: Final = RecordField(name="type", shape=Leaf(str, "str"))
+
+
+def _field(name: str, shape: Leaf, required: bool) -> RecordField:
+    return RecordField(name=name, shape=shape if required else Maybe(shape), required=required)
+
+
+INCOMING: Final = (_field("id", _UUID, False), _TYPE, _field("timestamp", _TIMESTAMP, False))
+"""The envelope of what a client says, and of a bare keepalive."""
+
+OUTGOING: Final = (
+    _field("id", _UUID, True),
+    _TYPE,
+    _field("timestamp", _TIMESTAMP, True),
+    _field("reply_to", _UUID, False),
+)
+"""The envelope of what a server says."""
+
+
+def is_bare(spec: MessageSpec, frame: dict[str, Any]) -> bool:
+    """Tell whether a frame is a keepalive with nothing but its type to say."""
+    return spec.kind is Kind.KEEPALIVE and "id" not in frame and "timestamp" not in frame

@@ -1,0 +1,122 @@
+"""Envelopes with typed payloads → JSON objects.
+
+Rules:
+
+* What a peer could not read is refused, with the place: it is never written in part.
+* A payload goes with its message type, and with the side that may say it.
+* The members stand in the order of the contract; what is None is left out.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from cattrs import Converter
+
+from tachikoma_proto.converter.envelope_fields import INCOMING, OUTGOING
+from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.converter.scalars import write_json, write_str, write_timestamp, write_uuid
+from tachikoma_proto.errors import EncodeError, FieldError
+from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
+from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
+from tachikoma_proto.paths import cap
+from tachikoma_proto.registry import Registry
+from tachikoma_proto.shapes import Record, RecordField
+from tachikoma_proto.specs import Sender
+
+_REFUSALS: Final = (ValueError, TypeError)
+
+_WRITE: Final[dict[str, Callable[[Any], str]]] = {
+    "id": write_uuid,
+    "type": write_str,
+    "timestamp": write_timestamp,
+    "reply_to": write_uuid,
+}
+
+
+class FrameWriter:
+    """Writes the JSON object of a frame.
+
+    Args:
+        registry: Which messages there are.
+        converter: Writes payloads; configured for that registry.
+    """
+
+    def __init__(self, registry: Registry, converter: Converter) -> None:
+        self._registry = registry
+        self._converter = converter
+
+    def frame(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:
+        """Write a message.
+
+        Args:
+            envelope: The message; its payload is of a class that the registry holds, or one
+                that was kept because it is not known.
+
+        Raises:
+            EncodeError: A peer could not read it.
+        """
+        payload = envelope.payload
+        try:
+            if self._misfit(envelope) is None:
+                frame: dict[str, Any] = {}
+                for field in _envelope_of(envelope):
+                    value = getattr(envelope, field.name)
+                    if value is not None or field.required:
+                        frame[field.name] = _WRITE[field.name](value)
+                if isinstance(payload, (UnknownMessage, UnknownEvent)):
+                    return {**frame, **_free_members(payload), **frame}
+                written = self._converter.get_unstructure_hook(type(payload))(payload)
+                if written:
+                    frame["payload"] = written
+                return frame
+        except _REFUSALS:
+            pass
+        raise EncodeError(errors=cap(self._explain(envelope)))
+
+    def _misfit(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> FieldError | None:
+        payload = envelope.payload
+        sender = None
+        if isinstance(envelope, (OutgoingMessage, IncomingMessage)):
+            is_incoming = isinstance(envelope, IncomingMessage)
+            sender = Sender.CLIENT if is_incoming else Sender.SERVER
+        if isinstance(payload, (UnknownMessage, UnknownEvent)):
+            message_type, may_say = payload.type, sender is not Sender.CLIENT
+        else:
+            spec = self._registry.spec_of(type(payload))
+            if spec is None:
+                return FieldError("$.payload", "a message that a category of the registry holds")
+            message_type = spec.message_type
+            said = sender and self._registry.spec_for(sender, message_type)
+            may_say = sender in (None, spec.sender) or bool(said and said.cls is spec.cls)
+        if envelope.type != message_type:
+            return FieldError("$.type", "the message type of the payload")
+        if sender and not may_say:
+            return FieldError("$.payload", f"a message that a {sender.value} sends")
+        return None
+
+    def _explain(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> Iterator[FieldError]:
+        from tachikoma_proto.converter.faults import find_faults, find_field_faults, writing
+
+        side = writing(self._converter, self._registry)
+        for field in _envelope_of(envelope):
+            yield from find_field_faults(side, field, envelope, ())
+        misfit = self._misfit(envelope)
+        payload = envelope.payload
+        if misfit is not None:
+            yield misfit
+        elif isinstance(payload, (UnknownMessage, UnknownEvent)):
+            try:
+                _free_members(payload)
+            except Mismatch as mismatch:
+                yield FieldError("$", mismatch.expected)
+        else:
+            yield from find_faults(side, Record(type(payload)), payload, ("payload",))
+
+
+def _envelope_of(envelope: object) -> tuple[RecordField, ...]:
+    return OUTGOING if isinstance(envelope, OutgoingMessage) else INCOMING
+
+
+def _free_members(payload: UnknownMessage | UnknownEvent) -> dict[str, Any]:
+    members: dict[str, Any] = write_json(dict(payload.members))
+    return members

@@ -1,0 +1,13 @@
+"""What a hook raises, on the way in and on the way out."""
+
+
+class Mismatch(ValueError):
+    """A value is not what its place asks for.
+
+    Args:
+        expected: What should have stood there, as a noun phrase, without the value.
+    """
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+        super().__init__(expected)

@@ -1,0 +1,118 @@
+"""The dispatcher: command class → handler.
+
+Rules:
+
+* It routes by class and never looks at a type string: what the registry knows, it routes.
+* Type checkers hold a handler to its command, to the reply that ``Command[R]`` names, and to
+  the context; ``dispatch`` gives back ``R``.
+* One command has one handler. Errors of a handler are its own and pass through.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, cast, overload
+
+from tachikoma_proto.base import Command, R
+from tachikoma_proto.errors import FieldError, RegistryError, UnknownMessageError
+
+Context = TypeVar("Context")
+"""What every handler is given beside the command: a connection, a session, a database."""
+
+C_co = TypeVar("C_co", bound=Command[Any], covariant=True)
+C = TypeVar("C", bound=Command[Any])
+
+
+class Registrar(Generic[C_co, Context]):
+    """What ``Dispatcher.handler(SomeCommand)`` gives: the decorator for that command's handler."""
+
+    def __init__(self, command: type[C_co], handlers: dict[type, Callable[..., Any]]) -> None:
+        self._command = command
+        self._handlers = handlers
+
+    @overload
+    def __call__(
+        self: "Registrar[Command[R], Context]",
+        handler: Callable[[C_co, Context], Awaitable[R]],
+    ) -> Callable[[C_co, Context], Awaitable[R]]: ...
+
+    @overload
+    def __call__(
+        self: "Registrar[Command[R], Context]", handler: Callable[[C_co, Context], R]
+    ) -> Callable[[C_co, Context], R]: ...
+
+    def __call__(self, handler: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+        """Register a handler, and hand it back as it came.
+
+        Raises:
+            RegistryError: The command has a handler already.
+        """
+        other = self._handlers.setdefault(self._command, handler)
+        if other is not handler:
+            raise RegistryError(
+                f"{self._command.__qualname__} is handled twice: "
+                f"by {_name(other)} and by {_name(handler)}"
+            )
+        return handler
+
+
+class Dispatcher(Generic[Context]):
+    """Routes commands to handlers.
+
+    Example::
+
+        dispatcher: Dispatcher[Connection] = Dispatcher()
+
+        @dispatcher.handler(StartMission)
+        async def start(command: StartMission, connection: Connection) -> AckResponse:
+            return AckResponse.ok()
+
+        reply = await dispatcher.dispatch(StartMission(mission_id=m), connection)
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[type, Callable[..., Any]] = {}
+
+    @property
+    def handlers(self) -> Mapping[type[Command[Any]], Callable[..., Any]]:
+        """The handlers by command class; a view."""
+        return MappingProxyType(self._handlers)
+
+    def handler(self, command: type[C]) -> "Registrar[C, Context]":
+        """Register the handler of a command, as a decorator.
+
+        Args:
+            command: The command's class. The handler takes a command of it and the context, and
+                returns the response that the command names, or an awaitable of that.
+
+        Raises:
+            RegistryError: From the decorator, if the command has a handler already.
+        """
+        return Registrar(command, self._handlers)
+
+    async def dispatch(self, command: Command[R], context: Context) -> R:
+        """Give a command to its handler.
+
+        Args:
+            command: The command.
+            context: What the handler is given beside it.
+
+        Returns:
+            What the handler returned.
+
+        Raises:
+            UnknownMessageError: The command has no handler.
+        """
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            raise UnknownMessageError(
+                errors=[FieldError("$.type", "the type of a command that this server handles")]
+            )
+        reply = handler(command, context)
+        if inspect.isawaitable(reply):
+            reply = await reply
+        return cast(R, reply)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{getattr(function, '__qualname__', repr(function))}"

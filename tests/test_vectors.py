@@ -1,0 +1,56 @@
+"""The conformance vectors: frames with the verdicts of the compiled reference, or ours.
+
+``vectors.jsonl`` holds them; a null in ``canonical`` is None, which we do not write.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tachikoma_proto as tp
+
+VECTORS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "vectors.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+def decode(codec: tp.Codec, vector: dict[str, Any], frame: str) -> Any:
+    if vector["side"] == "client":
+        return codec.decode_command(frame)
+    return codec.decode_server_message(frame)
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+@pytest.fixture(scope="module")
+def codec() -> tp.Codec:
+    return tp.Codec()
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v['label']}-{v['id']}" for v in VECTORS])
+def test_vector(codec: tp.Codec, vector: dict[str, Any]) -> None:
+    if vector["verdict"] == "reject":
+        with pytest.raises(tp.ProtocolError) as caught:
+            decode(codec, vector, vector["frame"])
+        assert caught.value.errors, "an error says where, and what was expected"
+        return
+    message = decode(codec, vector, vector["frame"])
+    text = codec.encode_message(message)
+    written = json.loads(text)
+    canonical = vector["canonical"]
+    assert written["type"] == canonical["type"]
+    assert written.get("id") == canonical["id"]
+    assert without_nulls(written["payload"]) == without_nulls(canonical["payload"])
+    assert decode(codec, vector, text) == message, "what was accepted is read again as the same"
+
+
+def test_vectors_are_there() -> None:
+    assert len(VECTORS) >= 934
+    assert {v["verdict"] for v in VECTORS} == {"accept", "reject"}
