@@ -1,0 +1,62 @@
+"""The command ``tachikoma-proto``.
+
+Rules:
+
+* Results go to standard output, all else to standard error.
+* Exit status: 0 all is well, 1 a frame was bad, 2 the command could not be carried out,
+  130 interrupted, 141 the reader of the output went away.
+* A subcommand is a module with ``configure(parser)``; it sets ``run`` to what carries it out.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from tachikoma_proto.cli import inspect, types
+from tachikoma_proto.errors import RegistryError
+
+BAD_USAGE = 2
+INTERRUPTED = 130
+OUTPUT_GONE = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: What stands behind the command's name; ``sys.argv`` if left out.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered has no reader: without this, Python reports it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_GONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (OSError, RegistryError) as error:
+        print(f"tachikoma-proto: {error}", file=sys.stderr)
+        return BAD_USAGE
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tachikoma-proto", description="Work with frames of the Tachikoma protocol."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (inspect, types):
+        name = module.__name__.rpartition(".")[2]
+        summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2]
+        module.configure(commands.add_parser(name, help=summary, description=summary))
+    return parser
