@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from tachikoma_proto import message_types as message_types, topics as topics
     from tachikoma_proto.base import (
         F32 as F32,
+        SECRET as SECRET,
         U32 as U32,
         U64 as U64,
         Command as Command,
         Event as Event,
+        FloatRange as FloatRange,
+        IntRange as IntRange,
         Json as Json,
         Response as Response,
+        masked as masked,
     )
     from tachikoma_proto.category import (
         Category as Category,
@@ -110,6 +114,10 @@ if TYPE_CHECKING:
 _MODULES: Final = {
     "base": (
         "F32",
+        "SECRET",
+        "FloatRange",
+        "IntRange",
+        "masked",
         "U32",
         "U64",
         "Command",

@@ -11,12 +11,22 @@ Rules:
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 from attrs import frozen
 
 
-class Response:
+class Message:
+    """What commands, events, responses and envelopes are: a value that can be referred to weakly.
+
+    The slot for weak references stands here, before any field, so that all classes with the same
+    fields have the same layout; the accelerator builds on that.
+    """
+
+    __slots__ = ("__weakref__",)
+
+
+class Response(Message):
     """Base of what a server answers: flat on the wire, without a tag."""
 
     __slots__ = ()
@@ -26,13 +36,13 @@ R = TypeVar("R", bound=Response)
 """The response that answers a command."""
 
 
-class Command(Generic[R]):
+class Command(Message, Generic[R]):
     """Base of what a client asks for; ``class StartMission(Command[AckResponse])``."""
 
     __slots__ = ()
 
 
-class Event:
+class Event(Message):
     """Base of what a server pushes to those who subscribed."""
 
     __slots__ = ()
@@ -64,6 +74,17 @@ class FloatRange:
 
     name: str
     limit: float
+
+
+def bounds_of(annotation: Any) -> IntRange | FloatRange | None:
+    """Find the bounds of an annotation; None if it is not a bounded scalar."""
+    if get_origin(annotation) is Annotated:
+        base, *marks = get_args(annotation)
+        for mark in marks:
+            if (base, type(mark)) in ((int, IntRange), (float, FloatRange)):
+                bounds: IntRange | FloatRange = mark
+                return bounds
+    return None
 
 
 U32: TypeAlias = Annotated[int, IntRange("u32", 0, 2**32 - 1)]

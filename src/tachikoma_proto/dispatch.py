@@ -9,7 +9,7 @@ Rules:
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -33,6 +33,12 @@ class Registrar(Generic[C_co, Context]):
     @overload
     def __call__(
         self: "Registrar[Command[R], Context]",
+        handler: Callable[[C_co, Context], Coroutine[Any, Any, R]],
+    ) -> Callable[[C_co, Context], Coroutine[Any, Any, R]]: ...
+
+    @overload
+    def __call__(
+        self: "Registrar[Command[R], Context]",
         handler: Callable[[C_co, Context], Awaitable[R]],
     ) -> Callable[[C_co, Context], Awaitable[R]]: ...
 
@@ -47,12 +53,12 @@ class Registrar(Generic[C_co, Context]):
         Raises:
             RegistryError: The command has a handler already.
         """
-        other = self._handlers.setdefault(self._command, handler)
-        if other is not handler:
+        if self._command in self._handlers:
             raise RegistryError(
                 f"{self._command.__qualname__} is handled twice: "
-                f"by {_name(other)} and by {_name(handler)}"
+                f"by {_name(self._handlers[self._command])} and by {_name(handler)}"
             )
+        self._handlers[self._command] = handler
         return handler
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import attrs
 
-from tachikoma_proto.base import SECRET, FloatRange, IntRange
+from tachikoma_proto.base import SECRET, bounds_of
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.shapes import (
     Array,
@@ -107,6 +107,8 @@ def _fields_of(cls: type, leaves: Mapping[Any, str]) -> tuple[RecordField, ...]:
             f"{where}: the name {error.name!r} in an annotation is not found; "
             "import it, or define it, at the top level of the module"
         ) from None
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise RegistryError(f"{where}: an annotation cannot be evaluated: {error}") from None
     return tuple(_field_of(attribute, where, leaves) for attribute in attrs.fields(cls))
 
 
@@ -133,27 +135,37 @@ def _field_of(
             f"{where}: None is not written, so what is left out must be None again: "
             "give the optional field the default None"
         )
+    is_secret = SECRET.items() <= attribute.metadata.items()
+    if is_secret and attribute.repr is True:
+        raise RegistryError(f"{where} is secret, and its repr would show it: use repr=masked")
     return RecordField(
         name=attribute.name,
         shape=shape,
         required=attribute.default is attrs.NOTHING,
-        secret=SECRET.items() <= attribute.metadata.items(),
+        secret=is_secret,
     )
 
 
 def _shape_of(annotation: Any, where: str, leaves: Mapping[Any, str]) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _bounded(annotation) or _shape_of(arguments[0], where, leaves)
+        if (bounds := bounds_of(annotation)) is not None:
+            return Leaf(annotation, bounds.name)
+        return _shape_of(arguments[0], where, leaves)
     if origin is Literal:
         return Leaf(annotation, _alternatives(arguments, where))
     if annotation in leaves:
         return Leaf(annotation, leaves[annotation])
     if origin in (Union, types.UnionType):
         return Maybe(_shape_of(_inner_of(arguments, annotation, where), where, leaves))
-    if origin in (list, frozenset) or (origin is tuple and arguments[1:] == (Ellipsis,)):
+    if (origin is list and arguments) or (origin is tuple and arguments[1:] == (Ellipsis,)):
         return Array(annotation, _shape_of(arguments[0], where, leaves))
-    if origin is dict and arguments[0] is str:
+    if origin is frozenset and arguments:
+        inner = _shape_of(arguments[0], where, leaves)
+        if not _is_hashable(inner):
+            raise RegistryError(f"{where}: a frozenset holds hashable items only; use a tuple")
+        return Array(annotation, inner)
+    if origin is dict and arguments[:1] == (str,):
         return Map(annotation, _shape_of(arguments[1], where, leaves))
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return Leaf(annotation, _alternatives([m.value for m in annotation], where))
@@ -162,12 +174,18 @@ def _shape_of(annotation: Any, where: str, leaves: Mapping[Any, str]) -> Shape:
     raise RegistryError(f"{where}: {_name(annotation)} cannot be read from the wire; {ADVICE}")
 
 
-def _bounded(annotation: Any) -> Leaf | None:
-    base, *metadata = get_args(annotation)
-    for mark in metadata:
-        if (base, type(mark)) in ((int, IntRange), (float, FloatRange)):
-            return Leaf(annotation, mark.name)
-    return None
+def _is_hashable(shape: Shape) -> bool:
+    match shape:
+        case Maybe(inner):
+            return _is_hashable(inner)
+        case Array(kind, inner):
+            return get_origin(kind) is not list and _is_hashable(inner)
+        case Map():
+            return False
+        case Leaf(kind):
+            return kind is not Any
+        case Record():  # its fields are not known yet
+            return True
 
 
 def _inner_of(arguments: tuple[Any, ...], annotation: Any, where: str) -> Any:

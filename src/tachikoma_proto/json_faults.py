@@ -31,7 +31,7 @@ def explain(text: str) -> InvalidMessageError:
     try:
         value = _marking_decode(text)
     except json.JSONDecodeError as error:
-        fault = FieldError("$", f"JSON text (RFC 8259), unlike at character {error.pos}")
+        fault = FieldError("$", f"JSON text (RFC 8259); malformed at character {error.pos}")
         return InvalidMessageError(errors=[fault], message_id=recover_id(text))
     errors = cap(FieldError(render(path), what) for path, what in _faults(value, ()))
     return InvalidMessageError(errors=errors, message_id=_id_of(value))

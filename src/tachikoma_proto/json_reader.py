@@ -120,7 +120,7 @@ def _text_of(frame: Frame, max_size: int) -> str:
         return bytes(frame).decode()
     except UnicodeDecodeError as error:
         at = error.start
-    raise _invalid(f"UTF-8 text, which ends at byte {at}", bytes(frame).decode(errors="replace"))
+    raise _invalid(f"UTF-8 text; malformed at byte {at}", bytes(frame).decode(errors="replace"))
 
 
 def _size_in_utf8(text: str) -> int:
@@ -128,7 +128,7 @@ def _size_in_utf8(text: str) -> int:
         return len(text.encode())
     except UnicodeEncodeError as error:
         at = error.start
-    raise _invalid(f"text without lone surrogates, unlike at character {at}", text)
+    raise _invalid(f"text without lone surrogates; there is one at character {at}", text)
 
 
 def _refuse_too_large(size: int, max_size: int) -> None:

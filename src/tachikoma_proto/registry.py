@@ -50,8 +50,6 @@ class Registry:
     ) -> None:
         self._owners: Final = owners or {}
         self.categories: Final = self._by_name((*BUILTIN_CATEGORIES, *categories))
-        for category in self.categories.values():
-            category.seal()
         self._specs = tuple(s for category in self.categories.values() for s in category.specs)
         self._refuse_clashes()
         self.scalars: Final = self._collect_scalars()
@@ -65,10 +63,8 @@ class Registry:
             for spec in self._specs
             if spec.kind is not Kind.EVENT
         }
-        self._events: dict[str, dict[str, type[Any]]] = {}
-        for spec in self._specs:
-            if spec.kind is Kind.EVENT:
-                self._events.setdefault(spec.category, {})[spec.tag] = spec.cls
+        for category in self.categories.values():
+            category.seal()
 
     @classmethod
     def discover(cls) -> "Registry":

@@ -8,6 +8,7 @@ Rules:
   by shapes, so that they cannot disagree about what a field is.
 """
 
+import enum
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -74,6 +75,24 @@ class RecordField:
 
 Records: TypeAlias = Mapping[type, tuple[RecordField, ...]]
 """The fields of each attrs class that is a message or stands in one."""
+
+
+def enums_in(records: Records) -> set[type[enum.Enum]]:
+    """Find the enums that stand in fields, however deep.
+
+    Args:
+        records: The fields by class.
+    """
+    leaves = {_innermost(field.shape) for fields in records.values() for field in fields}
+    return {kind for kind in leaves if isinstance(kind, type) and issubclass(kind, enum.Enum)}
+
+
+def _innermost(shape: Shape) -> Any:
+    match shape:
+        case Maybe(inner) | Array(_, inner) | Map(_, inner):
+            return _innermost(inner)
+        case Leaf(kind) | Record(kind):
+            return kind
 
 
 def describe_field(field: RecordField, records: Records) -> str:

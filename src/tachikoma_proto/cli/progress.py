@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from attrs import frozen
@@ -38,8 +40,8 @@ def progress(stream: BinaryIO, name: str) -> Iterator[Progress]:
         name: What the bar calls it.
     """
     quiet = Progress(advance=lambda _: None, say=print)
-    size = _size(stream)
-    if not sys.stderr.isatty() or (size is not None and size < LARGE):
+    size = _size(stream) if sys.stderr.isatty() else 0
+    if size is not None and size < LARGE:
         yield quiet
         return
     try:
@@ -48,8 +50,10 @@ def progress(stream: BinaryIO, name: str) -> Iterator[Progress]:
         print("for a progress bar: pip install 'tachikoma-proto[cli]'", file=sys.stderr)
         yield quiet
         return
-    with tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar:
-        yield Progress(advance=bar.update, say=lambda line: tqdm.write(line, file=sys.stdout))
+    # On the same terminal, a line has to go around the bar.
+    say = partial(tqdm.write, file=sys.stdout) if sys.stdout.isatty() else print
+    with tqdm(total=size, desc=Path(name).name, unit="B", unit_scale=True) as bar:
+        yield Progress(advance=bar.update, say=say)
 
 
 def _size(stream: BinaryIO) -> int | None:

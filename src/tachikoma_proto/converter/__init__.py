@@ -18,6 +18,7 @@ from tachikoma_proto.converter.records import configure_records
 from tachikoma_proto.converter.scalars import configure_scalars
 from tachikoma_proto.converter.unions import configure_tagged_unions
 from tachikoma_proto.registry import Registry
+from tachikoma_proto.shapes import enums_in
 
 __all__ = ["make_converter"]
 
@@ -34,7 +35,7 @@ def make_converter(registry: Registry, *, forbid_unknown_fields: bool = False) -
         every type that may stand in a field, and unstructures the same.
     """
     converter = Converter(detailed_validation=False)
-    configure_scalars(converter, registry.scalars)
+    configure_scalars(converter, registry.scalars, enums_in(registry.records))
     configure_containers(converter)
     configure_records(converter, registry, forbid_unknown_fields=forbid_unknown_fields)
     configure_tagged_unions(converter, registry)

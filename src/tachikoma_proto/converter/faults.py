@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import frozen
 from cattrs import Converter
 
-from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.converter.records import tags_of
 from tachikoma_proto.errors import FieldError
 from tachikoma_proto.paths import Path, render
@@ -149,6 +149,6 @@ def _refusal(side: Side, kind: Any, value: Any) -> str | None:
         side.judge(kind, value)
     except Mismatch as mismatch:
         return mismatch.expected
-    except (ValueError, TypeError):  # how the validators of an attrs class refuse
+    except REFUSALS:  # how the validators of an attrs class refuse
         return f"a valid {getattr(kind, '__name__', kind)}"
     return None

@@ -15,7 +15,7 @@ from cattrs import Converter
 
 from tachikoma_proto.base import Command, Event, Response
 from tachikoma_proto.converter.envelope_fields import OUTGOING, is_bare
-from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.converter.scalars import read_timestamp, read_uuid
 from tachikoma_proto.converter.unions import Tagged, UnknownTag, read_tag
 from tachikoma_proto.errors import ProtocolError
@@ -26,10 +26,6 @@ from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Sender
 
 ServerPayload: TypeAlias = Event | Response | UnknownEvent | UnknownMessage
 """What a client may find in a message from its server."""
-
-_REFUSALS: Final = (ValueError, TypeError, KeyError)
-"""What hooks raise for a value that they refuse: ``Mismatch`` is a ``ValueError``, a missing
-field a ``KeyError``, and validators of attrs classes raise the first two."""
 
 _IN_ENVELOPE: Final = frozenset({"payload", *(field.name for field in OUTGOING)})
 
@@ -71,7 +67,7 @@ class FrameReader:
                     timestamp=None if timestamp is None else read_timestamp(timestamp, datetime),
                     payload=self._payload(spec, frame),
                 )
-        except _REFUSALS:
+        except REFUSALS:
             pass  # raised below, so that the error carries nothing of this one
         raise self._explain(frame, Sender.CLIENT)
 
@@ -98,7 +94,7 @@ class FrameReader:
                 reply_to=None if reply_to is None else read_uuid(reply_to, UUID),
                 payload=self._server_payload(spec, message_type, frame),
             )
-        except _REFUSALS:
+        except REFUSALS:
             pass
         raise self._explain(frame, Sender.SERVER)
 

@@ -8,15 +8,15 @@ Rules:
 
 import enum
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 from uuid import UUID
 
 from cattrs import Converter
 
-from tachikoma_proto.base import FloatRange, IntRange
-from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.base import FloatRange, IntRange, bounds_of
+from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.specs import Scalar
 from tachikoma_proto.timestamps import format_timestamp, parse_timestamp
 from tachikoma_proto.uuids import parse_uuid
@@ -28,19 +28,19 @@ MAX_JSON_DEPTH: Final = 120
 """How deep free JSON may be nested when it is written; the frame around it is a part too."""
 
 
-_DECLARED_REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError)
-"""How the functions of a declared scalar may refuse a value."""
-
 Read: TypeAlias = Callable[[Any, Any], Any]
 Write: TypeAlias = Callable[[Any], Any]
 
 
-def configure_scalars(converter: Converter, scalars: Mapping[type, Scalar]) -> None:
+def configure_scalars(
+    converter: Converter, scalars: Mapping[type, Scalar], enums: Iterable[type[enum.Enum]] = ()
+) -> None:
     """Give a converter the hooks for every leaf that a message's field may have.
 
     Args:
         converter: What is configured.
         scalars: The leaves that categories declared.
+        enums: The enums that stand in fields.
     """
     for kind, read, write in (
         (str, read_str, write_str),
@@ -56,10 +56,14 @@ def configure_scalars(converter: Converter, scalars: Mapping[type, Scalar]) -> N
     converter.register_unstructure_hook_func(lambda kind: kind is Any, write_json)
     for is_kind, make_hooks in (
         (_is_bounded, _bounded),
-        (_is_enum, _enum),
         (_is_literal, _literal),
     ):
         _configure_family(converter, is_kind, make_hooks)
+    for enumeration in enums:
+        # By class, not by predicate: cattrs would take a StrEnum for a str.
+        read, write = _enum(enumeration)
+        converter.register_structure_hook(enumeration, read)
+        converter.register_unstructure_hook(enumeration, write)
     for cls, scalar in scalars.items():
         read, write = _declared(converter, scalar)
         converter.register_structure_hook(cls, read)
@@ -183,24 +187,16 @@ def _float(bounds: FloatRange) -> tuple[Read, Write]:
     return read, read
 
 
-def _mark_of(kind: Any) -> IntRange | FloatRange | None:
-    if get_origin(kind) is Annotated:
-        for mark in get_args(kind)[1:]:
-            if isinstance(mark, (IntRange, FloatRange)):
-                return mark
-    return None
-
-
 def _is_bounded(kind: Any) -> bool:
-    return _mark_of(kind) is not None
+    return bounds_of(kind) is not None
 
 
 def _bounded(kind: Any) -> tuple[Read, Write]:
-    mark = _mark_of(kind)
-    if isinstance(mark, IntRange):
-        return _integer(mark)
-    assert mark is not None, "asked for by _is_bounded only"
-    return _float(mark)
+    bounds = bounds_of(kind)
+    if isinstance(bounds, IntRange):
+        return _integer(bounds)
+    assert bounds is not None, "asked for by _is_bounded only"
+    return _float(bounds)
 
 
 def _declared(converter: Converter, scalar: Scalar) -> tuple[Read, Write]:
@@ -211,7 +207,7 @@ def _declared(converter: Converter, scalar: Scalar) -> tuple[Read, Write]:
         value = read_wire(value, scalar.wire)
         try:
             return scalar.read(value)
-        except _DECLARED_REFUSALS:
+        except REFUSALS:
             raise Mismatch(scalar.expected) from None
 
     def write(value: Any) -> Any:
@@ -219,14 +215,10 @@ def _declared(converter: Converter, scalar: Scalar) -> tuple[Read, Write]:
             raise Mismatch(scalar.expected)
         try:
             return write_wire(scalar.write(value))
-        except _DECLARED_REFUSALS:
+        except REFUSALS:
             raise Mismatch(scalar.expected) from None
 
     return read, write
-
-
-def _is_enum(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def _enum(kind: type[enum.Enum]) -> tuple[Read, Write]:
@@ -241,7 +233,8 @@ def _enum(kind: type[enum.Enum]) -> tuple[Read, Write]:
             raise Mismatch(expected) from None
 
     def write(value: Any) -> Any:
-        if isinstance(value, kind):
+        # A Flag has values that are no members, and that would not be read.
+        if isinstance(value, kind) and (type(value.value), value.value) in members:
             return value.value
         raise Mismatch(f"a member of {kind.__qualname__}")
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from attrs import field, frozen
 
+from tachikoma_proto.base import Message
 from tachikoma_proto.timestamps import utc_now
 
 P = TypeVar("P", covariant=True)
@@ -20,7 +21,7 @@ P = TypeVar("P", covariant=True)
 
 
 @frozen(kw_only=True)
-class Envelope(Generic[P]):
+class Envelope(Message, Generic[P]):
     """A message as it is sent.
 
     Attributes:
@@ -48,7 +49,7 @@ class OutgoingMessage(Envelope[P]):
 
 
 @frozen(kw_only=True)
-class IncomingMessage(Generic[P]):
+class IncomingMessage(Message, Generic[P]):
     """A message from a client, as a server reads it.
 
     Attributes:

@@ -1,0 +1,81 @@
+"""Generated functions: source, put together line by line, with the values that it names.
+
+Rules:
+
+* Nothing that comes from a frame is ever in the source: it is made of field names, which are
+  Python's own, and of values bound by name.
+"""
+
+import linecache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from tachikoma_proto.accelerator.instances import twin_of
+
+
+class Code:
+    """The source of one function, called ``function``."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._depth = 0
+        self._numbers = count()
+        self._values: dict[str, Any] = {}
+
+    def add(self, *lines: str) -> None:
+        """Add lines, at the present depth."""
+        self._lines += ["    " * self._depth + line for line in lines]
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Add a line; what is added while the block lasts stands below it."""
+        self.add(head)
+        self._depth += 1
+        yield
+        self._depth -= 1
+
+    def fresh(self, prefix: str) -> str:
+        """Give a variable's name that was not used yet."""
+        return f"{prefix}{next(self._numbers)}"
+
+    def bind(self, value: Any) -> str:
+        """Give the name by which the source may refer to a value."""
+        if value is None or value is True or value is False:
+            return str(value)
+        name = self.fresh("v")
+        self._values[name] = value
+        return name
+
+    def construct(self, cls: type[Any], target: str, fields: dict[str, str]) -> None:
+        """Make an instance of an attrs class.
+
+        Args:
+            cls: The class.
+            target: The variable that gets it.
+            fields: The expression for each field.
+        """
+        twin = twin_of(cls)
+        if twin is None:
+            arguments = ", ".join(f"{name}={value}" for name, value in fields.items())
+            self.add(f"{target} = {self.bind(cls)}({arguments})")
+            return
+        self.add(f"{target} = {self.bind(twin)}()")
+        self.add(*(f"{target}.{name} = {value}" for name, value in fields.items()))
+        self.add(f"{target}.__class__ = {self.bind(cls)}")
+
+    def function(self, names: dict[str, Any]) -> Callable[..., Any]:
+        """Compile the function.
+
+        Args:
+            names: The values that the source refers to by names of its own.
+        """
+        source = "\n".join(self._lines) + "\n"
+        filename = f"<generated {id(self):x}>"
+        namespace: dict[str, Any] = {**names, **self._values}
+        exec(compile(source, filename, "exec"), namespace)
+        # So that a traceback shows the lines.
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        function: Callable[..., Any] = namespace["function"]
+        return function

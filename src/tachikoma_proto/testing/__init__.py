@@ -1,0 +1,56 @@
+"""Help for the tests of an extension: messages made up, frames checked.
+
+Rules:
+
+* What fails raises ``AssertionError`` with everything that is wrong, not only the first.
+* What is made up comes from the registry, so that it fits what is declared now.
+* Only what makes up messages needs hypothesis: ``pip install 'tachikoma-proto[testing]'``.
+
+Example::
+
+    from hypothesis import given
+    from tachikoma_proto.testing import check_round_trip, check_vectors, messages
+
+    def test_every_message_comes_back() -> None:
+        check_round_trip(deploy, types={Version: versions})
+
+    def test_the_frames_that_peers_rely_on() -> None:
+        check_vectors(Path(__file__).parent / "vectors.jsonl", deploy)
+
+    @given(messages(StartDeploy, deploy, types={Version: versions}))
+    def test_my_own_rule(command: StartDeploy) -> None: ...
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from tachikoma_proto.testing.source import Source
+from tachikoma_proto.testing.vectors import check_vectors
+
+if TYPE_CHECKING:
+    from tachikoma_proto.testing.round_trip import check_round_trip
+    from tachikoma_proto.testing.strategies import Types, envelopes, json_values, messages
+
+__all__ = [
+    "Source",
+    "Types",
+    "check_round_trip",
+    "check_vectors",
+    "envelopes",
+    "json_values",
+    "messages",
+]
+
+_MADE_UP: Final = {
+    "check_round_trip": "round_trip",
+    "Types": "strategies",
+    "envelopes": "strategies",
+    "json_values": "strategies",
+    "messages": "strategies",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MADE_UP:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MADE_UP[name]}"), name)

@@ -1,0 +1,83 @@
+"""The round trip: what is written is read back as an equal message, whatever it holds.
+
+Rules:
+
+* A message goes the way that it goes on the wire: commands are read as a server reads them, the
+  rest as a client does.
+* Equal messages have equal frames: what was read back is written again as the same text.
+"""
+
+from typing import Any
+
+from tachikoma_proto.category import Category
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
+from tachikoma_proto.registry import Registry
+from tachikoma_proto.specs import MessageSpec, Sender
+from tachikoma_proto.testing.needs_hypothesis import given, settings
+from tachikoma_proto.testing.source import registry_of
+from tachikoma_proto.testing.strategies import Types, envelopes_of
+
+
+def check_round_trip(
+    source: Category | Registry,
+    *,
+    types: Types | None = None,
+    codec: Codec | None = None,
+    examples: int = 50,
+) -> None:
+    """Check that every message comes back from the wire as it was.
+
+    Args:
+        source: The category, or the registry whose messages are all checked.
+        types: Strategies for the values of declared scalars, and for any other type or class
+            that needs another strategy than its shape gives.
+        codec: Writes and reads; one of the source with the default options if left out.
+        examples: How many messages of each class are made up.
+
+    Raises:
+        AssertionError: A message comes back as another one, cannot be written, or is refused
+            when it is read back. The text names every class that fails, with an example.
+        LookupError: ``types`` lacks a declared scalar.
+    """
+    registry = registry_of(source)
+    wire = Codec(registry) if codec is None else codec
+    specs = [s for s in registry if isinstance(source, Registry) or s.category == source.name]
+    failures = [failure for spec in specs if (failure := _failure(wire, spec, types, examples))]
+    if failures:
+        raise AssertionError("\n".join(["messages that do not come back:", *failures]))
+    assert specs, f"{source!r} has no message to check"
+
+
+def _failure(codec: Codec, spec: MessageSpec, types: Types | None, examples: int) -> str | None:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+    )
+    @given(envelopes_of(spec, codec.registry, types))
+    def comes_back(message: IncomingMessage[Any] | OutgoingMessage[Any]) -> None:
+        try:
+            text = codec.encode_message(message)
+            found: object = _read(codec, spec, text)
+            again = codec.encode_message(_read(codec, spec, text))
+        except Exception as error:
+            raise AssertionError(f"{message!r}\n    {type(error).__name__}: {error}") from error
+        assert found == message, f"{message!r}\n    comes back as {found!r}"
+        assert again == text, f"{text}\n    is written again as {again}"
+
+    try:
+        comes_back()
+    except AssertionError as error:
+        return f"  {spec.owner}: {error}"
+    return None
+
+
+def _read(
+    codec: Codec, spec: MessageSpec, text: str
+) -> IncomingMessage[Any] | OutgoingMessage[Any]:
+    if spec.sender is Sender.CLIENT:
+        return codec.decode_command(text)
+    return codec.decode_server_message(text)

@@ -1,0 +1,83 @@
+"""The dispatcher: a command goes to its handler, and the handler's reply comes back."""
+
+import asyncio
+from collections.abc import Awaitable
+from uuid import UUID
+
+import pytest
+
+import tachikoma_proto as tp
+
+MISSION = UUID(int=7)
+
+
+def run(awaitable: Awaitable[object]) -> object:
+    async def main() -> object:
+        return await awaitable
+
+    return asyncio.run(main())
+
+
+def test_async_and_plain_handlers() -> None:
+    dispatcher: tp.Dispatcher[list[str]] = tp.Dispatcher()
+
+    @dispatcher.handler(tp.StartMission)
+    async def start(command: tp.StartMission, seen: list[str]) -> tp.AckResponse:
+        await asyncio.sleep(0)
+        seen.append(f"start {command.mission_id.int}")
+        return tp.AckResponse.ok()
+
+    @dispatcher.handler(tp.ListSubscriptions)
+    def subscriptions(_: tp.ListSubscriptions, seen: list[str]) -> tp.SubscriptionListResponse:
+        seen.append("list")
+        return tp.SubscriptionListResponse(subscriptions=("missions",))
+
+    seen: list[str] = []
+    assert (
+        run(dispatcher.dispatch(tp.StartMission(mission_id=MISSION), seen)) == tp.AckResponse.ok()
+    )
+    reply = run(dispatcher.dispatch(tp.ListSubscriptions(), seen))
+    assert reply == tp.SubscriptionListResponse(subscriptions=("missions",))
+    assert seen == ["start 7", "list"]
+    assert dict(dispatcher.handlers) == {
+        tp.StartMission: start,
+        tp.ListSubscriptions: subscriptions,
+    }
+
+
+def test_a_command_without_a_handler_is_unknown() -> None:
+    dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
+    with pytest.raises(tp.UnknownMessageError) as caught:
+        run(dispatcher.dispatch(tp.Ping(), None))
+    assert tp.ErrorResponse.from_error(caught.value).code == "unknown_message"
+
+
+def test_one_command_has_one_handler() -> None:
+    dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
+
+    def first(_: tp.Ping, __: None) -> tp.PongResponse:
+        return tp.PongResponse.now()
+
+    def second(_: tp.Ping, __: None) -> tp.PongResponse:
+        return tp.PongResponse.now()
+
+    register = dispatcher.handler(tp.Ping)
+    assert register(first) is first
+    with pytest.raises(
+        tp.RegistryError, match=r"Ping is handled twice: by .*first and by .*second"
+    ):
+        register(second)
+    with pytest.raises(tp.RegistryError, match="handled twice"):
+        register(first)
+
+
+def test_what_a_handler_raises_passes_through() -> None:
+    dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
+
+    @dispatcher.handler(tp.CancelMission)
+    async def cancel(_: tp.CancelMission, __: None) -> tp.AckResponse:
+        raise tp.ProtocolError("mission not found", code="not_found")
+
+    with pytest.raises(tp.ProtocolError) as caught:
+        run(dispatcher.dispatch(tp.CancelMission(mission_id=MISSION), None))
+    assert tp.ErrorResponse.from_error(caught.value) == tp.ErrorResponse.not_found("mission")

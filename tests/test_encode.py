@@ -1,0 +1,206 @@
+"""Writing frames: what is written, in which order, and what is refused."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import tachikoma_proto as tp
+
+ID = UUID("0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60")
+MISSION = UUID("67e55044-10b1-426f-9247-bb680e5fe0c8")
+NOW = datetime(2026, 1, 2, 3, 4, 5, 120_000, tzinfo=UTC)
+
+codec = tp.Codec()
+
+
+def progress(**changes: Any) -> tp.MissionProgress:
+    fields: dict[str, Any] = {
+        "mission_id": MISSION,
+        "current_spec": "330",
+        "completed_specs": 3,
+        "total_specs": 10,
+        "percentage": 30.0,
+    }
+    return tp.MissionProgress(**(fields | changes))
+
+
+def refusal(payload: Any, **envelope: Any) -> list[str]:
+    with pytest.raises(tp.EncodeError) as caught:
+        codec.encode(payload, **envelope)
+    assert caught.value.code == "internal_error"
+    assert caught.value.__context__ is None
+    return [str(fault) for fault in caught.value.errors]
+
+
+def test_tags_are_written_in_full_and_first() -> None:
+    assert codec.encode(progress(), id=ID, timestamp=NOW) == (
+        f'{{"id":"{ID}","type":"event.mission","timestamp":"2026-01-02T03:04:05.120Z",'
+        f'"payload":{{"category":"mission","event":"progress","mission_id":"{MISSION}",'
+        '"current_spec":"330","completed_specs":3,"total_specs":10,"percentage":30.0}}'
+    )
+    assert codec.encode(tp.GetSessionInfo(), id=ID, timestamp=NOW) == (
+        f'{{"id":"{ID}","type":"session_info","timestamp":"2026-01-02T03:04:05.120Z",'
+        '"payload":{"category":"session","command":"get_info"}}'
+    )
+
+
+def test_a_response_is_flat_and_none_is_not_written() -> None:
+    text = codec.encode(tp.AckResponse.ok(), id=ID, timestamp=NOW, reply_to=MISSION)
+    assert text == (
+        f'{{"id":"{ID}","type":"ack","timestamp":"2026-01-02T03:04:05.120Z",'
+        f'"reply_to":"{MISSION}","payload":{{"success":true}}}}'
+    )
+
+
+def test_text_is_written_as_it_is() -> None:
+    assert '"topic":"é😀\u2028\\"\\u0000"' in codec.encode(tp.Unsubscribe(topic='é😀\u2028"\0'))
+
+
+def test_id_and_timestamp_are_made() -> None:
+    first, second = (json.loads(codec.encode(tp.Ping())) for _ in range(2))
+    assert first["id"] != second["id"]
+    assert first["timestamp"].endswith("Z")
+
+
+def test_times_are_written_in_utc() -> None:
+    ahead = NOW.astimezone(timezone(timedelta(hours=5)))
+    assert "2026-01-02T03:04:05.120Z" in codec.encode(tp.Ping(), timestamp=ahead)
+
+
+def test_a_keepalive_is_said_bare() -> None:
+    assert codec.encode(tp.Pong()) == '{"type":"pong"}'
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"percentage": float("nan")}, "$.payload.percentage: expected a finite number (f32)"),
+        ({"percentage": float("-inf")}, "$.payload.percentage: expected a finite number (f32)"),
+        ({"percentage": 1e39}, "$.payload.percentage: expected a finite number (f32)"),
+        ({"percentage": True}, "$.payload.percentage: expected a finite number (f32)"),
+        ({"total_specs": 2**32}, "$.payload.total_specs: expected an integer from 0 to 4294967295"),
+        ({"total_specs": -1}, "$.payload.total_specs: expected an integer from 0 to 4294967295"),
+        ({"total_specs": 3.0}, "$.payload.total_specs: expected an integer from 0 to 4294967295"),
+        ({"total_specs": True}, "$.payload.total_specs: expected an integer from 0 to 4294967295"),
+        ({"current_spec": None}, "$.payload.current_spec: expected a string"),
+        (
+            {"current_spec": "\ud800"},
+            "$.payload.current_spec: expected text without lone surrogates",
+        ),
+        ({"mission_id": str(MISSION)}, "$.payload.mission_id: expected a UUID"),
+    ],
+)
+def test_what_a_peer_could_not_read_is_refused(changes: dict[str, Any], fault: str) -> None:
+    assert refusal(progress(**changes)) == [fault]
+
+
+def test_all_faults_are_found() -> None:
+    bad = progress(percentage=float("nan"), total_specs=-1)
+    assert len(refusal(bad, timestamp=datetime(2026, 1, 2), id="x")) == 4
+
+
+def test_the_place_reaches_into_what_is_nested() -> None:
+    filters = tp.SubscriptionFilters(event_types=("a", 2))  # type: ignore[arg-type]
+    assert refusal(tp.Subscribe(topic="x", filters=filters)) == [
+        "$.payload.filters.event_types[1]: expected a string"
+    ]
+    assert refusal(tp.Subscribe(topic="x", filters={"mission_id": None})) == [  # type: ignore[arg-type]
+        "$.payload.filters: expected a SubscriptionFilters"
+    ]
+
+
+def test_a_naive_timestamp_is_refused() -> None:
+    assert refusal(tp.Ping(), timestamp=datetime(2026, 1, 2)) == [
+        "$.timestamp: expected a datetime with a time zone"
+    ]
+
+
+@pytest.mark.parametrize("payload", [object(), "text", None, tp.SubscriptionFilters()])
+def test_a_class_that_no_category_holds_is_refused(payload: Any) -> None:
+    assert refusal(payload) == [
+        "$.payload: expected a message that a category of the registry holds"
+    ]
+
+
+def test_a_command_answers_nothing() -> None:
+    assert refusal(tp.Ping(), reply_to=ID) == [
+        "$.reply_to: expected nothing: a command is no answer"
+    ]
+
+
+JSON_FAULT = "$.payload.details: expected "
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"a": [float("nan")]}, "a finite number"),
+        (10**400, "a finite number"),
+        ("\udfff", "text without lone surrogates"),
+        ({1: 2}, "JSON: None, bool, int, float, str, list, or dict with str keys"),
+        ({"a": {1, 2}}, "JSON: None, bool, int, float, str, list, or dict with str keys"),
+    ],
+)
+def test_free_json_is_json(details: Any, expected: str) -> None:
+    response = tp.ErrorResponse.not_found("mission").with_details(details)
+    assert refusal(response) == [JSON_FAULT + expected]
+
+
+def test_free_json_has_an_end() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    response = tp.ErrorResponse.not_found("mission").with_details(endless)
+    (fault,) = refusal(response)
+    assert "levels deep" in fault
+
+
+class TestEnvelopes:
+    def test_an_envelope_is_written_as_it_is(self) -> None:
+        message = tp.OutgoingMessage(
+            id=ID, type="ack", timestamp=NOW, payload=tp.AckResponse.ok(), reply_to=MISSION
+        )
+        assert codec.decode_server_message(codec.encode_message(message)) == message
+
+    def test_what_a_client_left_out_stays_out(self) -> None:
+        message = tp.IncomingMessage(type="ping", payload=tp.Ping())
+        text = codec.encode_message(message)
+        assert set(json.loads(text)) == {"type", "payload"}
+        assert codec.decode_command(text) == message
+
+    @pytest.mark.parametrize(
+        ("envelope", "fault"),
+        [
+            (
+                tp.Envelope(type="pong", payload=tp.Ping()),
+                "$.type: expected the message type of the payload",
+            ),
+            (
+                tp.OutgoingMessage(type="mission_start", payload=tp.StartMission(mission_id=ID)),
+                "$.payload: expected a message that a server sends",
+            ),
+            (
+                tp.IncomingMessage(type="ack", payload=tp.AckResponse.ok()),
+                "$.payload: expected a message that a client sends",
+            ),
+            (
+                tp.OutgoingMessage(id=None, type="ack", payload=tp.AckResponse.ok()),  # type: ignore[arg-type]
+                "$.id: expected a UUID",
+            ),
+        ],
+    )
+    def test_type_payload_and_sender_go_together(self, envelope: Any, fault: str) -> None:
+        with pytest.raises(tp.EncodeError) as caught:
+            codec.encode_message(envelope)
+        assert [str(error) for error in caught.value.errors] == [fault]
+
+    def test_what_was_kept_as_unknown_is_checked_too(self) -> None:
+        message = tp.UnknownMessage(type="x", members={"payload": {"a": object()}})
+        assert refusal(message)[0].startswith("$: expected JSON")
+
+    def test_members_of_what_is_unknown_do_not_replace_the_envelope(self) -> None:
+        message = tp.UnknownMessage(type="x", members={"id": 1, "type": "y", "b": 2})
+        frame = json.loads(codec.encode(message, id=ID))
+        assert (frame["id"], frame["type"], frame["b"]) == (str(ID), "x", 2)

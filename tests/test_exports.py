@@ -1,0 +1,79 @@
+"""The public names: ``__all__``, what type checkers see, and what is there agree."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import tachikoma_proto as tp
+
+# Section 3 of the design, but for what serves connections.
+DESIGNED = """
+Command Event Response
+Subscribe Unsubscribe ListSubscriptions SubscriptionFilters GetMissionStatus StartMission
+PauseMission ResumeMission CancelMission Authenticate GetSessionInfo Ping
+MissionCreated MissionStarted MissionProgress MissionCompleted MissionFailed MissionStatusChanged
+ForgeStarted ForgeTokenUsage ForgeToolExecution ForgeCompleted ForgeLog ServerStatus Maintenance
+VersionUpdate
+AckResponse ErrorResponse AuthResponse SubscriptionListResponse SessionInfoResponse
+MissionStatusResponse PongResponse
+SubscriptionCommand MissionCommand SessionCommand MissionEvent ForgeEvent SystemEvent
+UnknownMessage UnknownEvent Envelope OutgoingMessage IncomingMessage Category Registry Codec
+Dispatcher
+ProtocolError InvalidMessageError UnknownMessageError MessageTooLargeError RegistryError PluginError
+message_types topics U32 U64 F32
+""".split()
+
+ADDED = {"EncodeError", "FieldError", "FloatRange", "IntRange", "Json", "Pong", "SECRET", "masked"}
+
+
+def test_all_that_was_designed_is_there_and_little_more() -> None:
+    assert set(tp.__all__) == {*DESIGNED, *ADDED}
+    assert len(set(tp.__all__)) == len(tp.__all__)
+
+
+def test_every_name_can_be_had_and_is_listed() -> None:
+    for name in tp.__all__:
+        assert getattr(tp, name) is not None
+        assert name in dir(tp)
+    namespace: dict[str, object] = {}
+    exec("from tachikoma_proto import *", namespace)
+    assert set(tp.__all__) <= set(namespace)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    assert tp.__file__ is not None
+    tree = ast.parse(Path(tp.__file__).read_text(encoding="utf-8"))
+    (checking,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.asname
+        for node in checking.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == set(tp.__all__)
+
+
+def test_other_names_are_refused_as_by_any_module() -> None:
+    assert not hasattr(tp, "nope")
+
+
+def loaded_after(code: str) -> set[str]:
+    code += "\nimport sys; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_importing_the_library_loads_nothing_that_it_does_not_need() -> None:
+    loaded = loaded_after("import tachikoma_proto")
+    assert not {"cattrs", "attrs", "tachikoma_proto.messages"} & loaded
+
+
+def test_reading_a_frame_loads_nothing_that_it_does_not_need() -> None:
+    code = "import tachikoma_proto as tp\n"
+    code += 'assert tp.Codec(accelerated=False).decode_command(\'{"type":"ping"}\')'
+    loaded = loaded_after(code)
+    assert "cattrs" in loaded
+    unneeded = {"dateutil", "msgspec", "importlib.metadata", "asyncio", "argparse", "hypothesis"}
+    unneeded |= {"tachikoma_proto.json_faults", "tachikoma_proto.converter.faults"}
+    assert not unneeded & loaded

@@ -1,0 +1,247 @@
+"""The strict JSON reader: what standard ``json`` would take, and a frame may not have."""
+
+import json
+import sys
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+import tachikoma_proto as tp
+from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
+
+ID = "0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"
+
+
+def read(frame: Frame, max_size: int = 2**20) -> dict[str, Any]:
+    return read_object(frame, max_size)
+
+
+def refusal(frame: Frame, max_size: int = 2**20) -> tp.ProtocolError:
+    with pytest.raises(tp.ProtocolError) as caught:
+        read(frame, max_size)
+    return caught.value
+
+
+def test_reads_text_and_all_kinds_of_bytes() -> None:
+    text = '{"a": "é😀"}'
+    data = text.encode()
+    strided = memoryview(bytes(byte for pair in zip(data, data, strict=True) for byte in pair))[::2]
+    for frame in (text, data, bytearray(data), memoryview(data), strided):
+        assert read(frame) == {"a": "é😀"}
+
+
+def test_what_is_no_frame_at_all_is_the_callers_mistake() -> None:
+    for frame in (None, 1, ["{}"]):
+        with pytest.raises(TypeError, match="a frame is str, bytes"):
+            read(frame)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["[]", "1", '"x"', "null", "true", "[{}]"])
+def test_a_frame_is_an_object(text: str) -> None:
+    assert str(refusal(text).errors[0]) == "$: expected a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("", 0),
+        (" ", 1),
+        ("\ufeff{}", 0),
+        ("{} x", 3),
+        ("{}{}", 2),
+        ('{"a":1,}', 7),
+        ("{/* */}", 1),
+        ("{'a':1}", 1),
+        ('{"a":01}', 6),
+        ('{"a":1.}', 6),
+        ('{"a":.5}', 5),
+        ('{"a":+1}', 5),
+        ('{"a":"\n"}', 6),
+        ('{"a":"\\x41"}', 6),
+        ('{"a":"\\u00g0"}', 8),
+        ('{"a":tru}', 5),
+        ('{"a"', 4),
+        ("\x0b{}", 0),
+        ('{"a":\u00a01}', 5),
+        ('{"a":١}', 5),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_place(text: str, position: int) -> None:
+    error = refusal(text)
+    assert error.code == "invalid_message"
+    (fault,) = error.errors
+    assert fault.path == "$"
+    assert fault.expected.startswith("JSON text (RFC 8259); malformed at character ")
+    assert abs(int(fault.expected.rpartition(" ")[2]) - position) <= 2
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_constants_that_are_not_json(constant: str) -> None:
+    error = refusal(f'{{"id":"{ID}","a":[0,{constant}]}}')
+    assert [fault.path for fault in error.errors] == ["$.a[1]"]
+    assert str(error.message_id) == ID
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999", "-1e999", "1" + "0" * 400, "9" * 309, "-" + "9" * 5000, "1" * 10_000]
+)
+def test_numbers_that_overflow(number: str) -> None:
+    error = refusal(f'{{"id":"{ID}","a":{number}}}')
+    assert [str(fault) for fault in error.errors] == [
+        "$.a: expected a number that a double can hold"
+    ]
+    assert str(error.message_id) == ID
+
+
+def test_large_integers_that_a_double_can_hold_keep_their_digits() -> None:
+    assert read('{"a":' + "1" * 308 + "}") == {"a": int("1" * 308)}
+
+
+def test_negative_zero_is_a_float() -> None:
+    value = read('{"a":-0}')["a"]
+    assert isinstance(value, float)
+    assert str(value) == "-0.0"
+
+
+@pytest.mark.parametrize(
+    ("frame", "path"),
+    [
+        ('{"a":"\\ud800"}', "$.a"),
+        ('{"a":"\\uDC00\\ud800"}', "$.a"),
+        ('{"a":["x","\\udfff x"]}', "$.a[1]"),
+        ('{"b":{"\\ud800":1}}', "$.b"),
+    ],
+)
+def test_lone_surrogates_written_as_escapes(frame: str, path: str) -> None:
+    assert [fault.path for fault in refusal(frame).errors] == [path]
+
+
+def test_surrogate_pairs_and_escaped_backslashes_are_fine() -> None:
+    assert read('{"a":"\\ud83d\\uDE00 \\\\ud800"}') == {"a": "😀 \\ud800"}
+
+
+def test_lone_surrogates_in_text_that_never_was_utf8() -> None:
+    error = refusal(f'{{"id":"{ID}","a":"\ud800"}}')
+    assert "without lone surrogates" in error.message
+    assert str(error.message_id) == ID
+
+
+@pytest.mark.parametrize(
+    "tail", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80"]
+)
+def test_bytes_that_are_not_utf8(tail: bytes) -> None:
+    error = refusal(b'{"id":"' + ID.encode() + b'","a":"' + tail + b'"}')
+    assert "UTF-8" in error.message
+    assert str(error.message_id) == ID
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+def test_other_encodings_are_not_guessed(encoding: str) -> None:
+    assert refusal('{"type":"ping"}'.encode(encoding)).code == "invalid_message"
+
+
+def test_keys_stand_once_at_every_level() -> None:
+    error = refusal(f'{{"id":"{ID}","a":1,"a":2,"b":[{{"c":1,"d":2,"c":3}}],"e":{{"e":1}}}}')
+    assert [str(fault) for fault in error.errors] == [
+        "$.a: expected a key that stands once in its object",
+        "$.b[0].c: expected a key that stands once in its object",
+    ]
+    assert str(error.message_id) == ID
+
+
+def test_an_id_that_stands_twice_is_not_guessed() -> None:
+    assert refusal(f'{{"id":"{ID}","id":"{ID}"}}').message_id is None
+    assert refusal(f'{{"id":"{ID}","id":"{ID}" oops').message_id is None
+
+
+def test_all_faults_are_found() -> None:
+    error = refusal('{"a":NaN,"b":"\\ud800","c":1e999,"c":1}')
+    assert [fault.path for fault in error.errors] == ["$.a", "$.b", "$.c"]
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_nesting_is_limited(brackets: str) -> None:
+    def nested(levels: int) -> str:
+        if brackets == "[]":
+            return '{"a":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+        return '{"a":' * levels + "1" + "}" * levels
+
+    assert read(nested(MAX_DEPTH))
+    error = refusal(nested(MAX_DEPTH + 1))
+    assert str(error.errors[0]) == f"$: expected at most {MAX_DEPTH} levels of nesting"
+
+
+def test_brackets_in_text_are_no_nesting_and_many_siblings_are_not_deep() -> None:
+    assert read(json.dumps({"a": "[{" * 500, "b": [[] for _ in range(500)], 'q"[': 1}))
+
+
+@pytest.mark.parametrize("hostile", ["[" * 10**6, '{"a":' * 10**5, "[" * 200 + '"' + '\\"' * 10**5])
+def test_hostile_nesting_costs_no_stack_and_no_time_beyond_its_size(hostile: str) -> None:
+    limit = sys.getrecursionlimit()
+    assert "nesting" in refusal(hostile).message
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        f'{{"id":"{ID}","type":"ping"',
+        f'{{"id":"{ID}","type":}}',
+        f'{{"type":"ping", "id" : "{ID}" }} trailing',
+        f'{{"a":{{"id":"nested"}},"id":"{ID}","b":}}',
+        f'{{"a":"\\"id\\":","id":"{ID}",,}}',
+        '{"id":"' + ID + '","a":' + "[" * 500,
+    ],
+)
+def test_the_id_is_saved_from_what_is_not_json(frame: str) -> None:
+    assert str(refusal(frame).message_id) == ID
+
+
+@pytest.mark.parametrize(
+    "frame",
+    ["", "{", '{"id":1,', '{"id":"nope",', '{"a":{"id":"' + ID + '"},', '["id","' + ID + '"'],
+)
+def test_there_may_be_no_id_to_save(frame: str) -> None:
+    assert refusal(frame).message_id is None
+
+
+def test_size_is_counted_in_bytes_before_anything_else() -> None:
+    text = '{"a":"é"}'
+    size = len(text.encode())
+    for frame in (text, text.encode(), bytearray(text.encode()), memoryview(text.encode())):
+        assert read(frame, max_size=size)
+        error = refusal(frame, max_size=size - 1)
+        assert isinstance(error, tp.MessageTooLargeError)
+        assert error.code == "message_too_large"
+        assert str(size - 1) in error.message
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60))
+def test_any_input_gives_an_object_or_a_protocol_error(frame: bytes | str) -> None:
+    with suppress(tp.ProtocolError):
+        assert isinstance(read(frame), dict)
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(
+    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON_VALUES), st.booleans()
+)
+def test_every_json_object_is_read_as_it_is(value: dict[str, Any], ascii_only: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    assert read(text) == value
+    assert read(text.encode()) == value

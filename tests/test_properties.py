@@ -1,0 +1,110 @@
+"""What holds for all messages and for all bytes."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+import tachikoma_proto as tp
+from tachikoma_proto.specs import Kind, MessageSpec, Sender
+from tachikoma_proto.testing import messages
+
+VECTORS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "vectors.jsonl").read_text(encoding="utf-8").splitlines()
+]
+ACCEPTED = [vector for vector in VECTORS if vector["verdict"] == "accept"]
+
+codec = tp.Codec()
+SPECS = [spec for spec in codec.registry if spec.kind is not Kind.KEEPALIVE]
+
+
+def decode(sender: Sender, frame: str | bytes) -> Any:
+    is_client = sender is Sender.CLIENT
+    return codec.decode_command(frame) if is_client else codec.decode_server_message(frame)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.cls.__name__)
+@given(data=st.data())
+def test_every_message_is_read_as_it_was_written(spec: MessageSpec, data: st.DataObject) -> None:
+    message = data.draw(messages(spec.cls))
+    text = codec.encode(message)
+    for frame in (text, text.encode()):
+        read = decode(spec.sender, frame)
+        assert read.payload == message
+        assert type(read.payload) is spec.cls
+    assert codec.encode_message(read) == text
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_any_bytes_whatever_raise_a_protocol_error_or_nothing(frame: bytes | str) -> None:
+    for sender in Sender:
+        with suppress(tp.ProtocolError):
+            decode(sender, frame)
+
+
+PIECES = """
+{ } [ ] " : , \\ - 0 null true 1 -0 1e999 NaN "id" "type" \\ud800 é 4294967296 1.0
+"payload" "command" "event" "category" \x00
+"""
+TOKENS = st.sampled_from([*PIECES.split(), " ", "\n"])
+
+
+@st.composite
+def mutated_frames(draw: st.DrawFn) -> tuple[Sender, str]:
+    """Frames of the vectors with a piece cut out, doubled, or replaced."""
+    vector = draw(st.sampled_from(VECTORS))
+    text: str = vector["frame"][:2000]
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 40)))
+        piece = draw(st.just("") | st.just(text[start:end] * 2) | TOKENS)
+        text = text[:start] + piece + text[end:]
+    return Sender(vector["side"]), text
+
+
+@given(mutated_frames())
+def test_mutated_frames_raise_a_protocol_error_or_are_read(case: tuple[Sender, str]) -> None:
+    sender, frame = case
+    try:
+        message = decode(sender, frame)
+    except tp.ProtocolError as error:
+        assert 1 <= len(error.errors) <= 100, error  # noqa: PT017 - either outcome is fine
+        assert all(fault.path.startswith("$") and fault.expected for fault in error.errors)  # noqa: PT017
+        return
+    assert decode(sender, codec.encode_message(message)) == message
+
+
+MEMBERS = ["id", "type", "timestamp", "reply_to", "payload"]
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 2**65)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "x", "mission", "progress", "2026-01-02T03:04:05Z"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from([*MEMBERS, "event", "command", "category", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(ACCEPTED), st.data())
+def test_frames_with_other_values_raise_a_protocol_error_or_are_read(
+    vector: dict[str, Any], data: st.DataObject
+) -> None:
+    frame = json.loads(vector["frame"])
+    where = frame
+    if isinstance(frame.get("payload"), dict) and data.draw(st.booleans()):
+        where = frame["payload"]
+    where[data.draw(st.sampled_from([*where, *MEMBERS]))] = data.draw(JSON)
+    sender = Sender(vector["side"])
+    try:
+        message = decode(sender, json.dumps(frame))
+    except tp.ProtocolError:
+        return
+    assert decode(sender, codec.encode_message(message)) == message

@@ -1,0 +1,135 @@
+"""The registry: a value made of categories."""
+
+from uuid import UUID
+
+import pytest
+from attrs import field, frozen
+
+import tachikoma_proto as tp
+from tachikoma_proto.specs import Kind, Sender
+
+
+@frozen(kw_only=True)
+class Launched(tp.Response):
+    rocket: UUID
+
+
+@frozen(kw_only=True)
+class Launch(tp.Command[Launched]):
+    rocket: UUID
+
+
+@frozen(kw_only=True)
+class LiftOff(tp.Event):
+    rocket: UUID
+
+
+def space() -> tp.Category:
+    category = tp.Category("space", topic="rockets", key="rocket")
+    category.response("space_launched")(Launched)
+    category.command("space_launch", tag="launch", public=True)(Launch)
+    category.event("lift_off")(LiftOff)
+    return category
+
+
+def test_a_category_is_seen_by_the_codec_without_more() -> None:
+    codec = tp.Codec(tp.Registry([space()]))
+    rocket = UUID(int=1)
+    for payload in (Launch(rocket=rocket), Launched(rocket=rocket), LiftOff(rocket=rocket)):
+        text = codec.encode(payload)
+        read = codec.decode_command if isinstance(payload, Launch) else codec.decode_server_message
+        assert read(text).payload == payload
+    assert isinstance(
+        tp.Codec().decode_server_message(codec.encode(LiftOff(rocket=rocket))).payload,
+        tp.UnknownEvent,
+    ), "a registry without the category does not know it"
+
+
+def test_what_a_registry_says_of_a_message() -> None:
+    registry = tp.Registry([space()])
+    spec = registry.spec_of(Launch)
+    assert spec is not None
+    assert (spec.kind, spec.sender, spec.public) == (Kind.COMMAND, Sender.CLIENT, True)
+    assert spec.tags == {"category": "space", "command": "launch"}
+    assert spec.reply is Launched
+    assert registry.spec_for(Sender.CLIENT, "space_launch") is spec
+    assert registry.spec_for(Sender.SERVER, "space_launch") is None
+    assert registry.members(Kind.EVENT, "space") == {"lift_off": LiftOff}
+    assert registry.senders_of("event.space") == [Sender.SERVER]
+    assert registry.senders_of("ping") == [Sender.CLIENT, Sender.SERVER]
+    assert registry.senders_of("nope") == []
+    assert tp.Registry().spec_of(Launch) is None
+
+
+def test_decorators_hand_the_class_back() -> None:
+    assert tp.Category("a").command("a_launch")(Launch) is Launch
+    assert tp.Category("b").event("lift_off")(LiftOff) is LiftOff
+    assert tp.Category("c").response("launched")(Launched) is Launched
+
+
+def test_the_tag_of_a_command_is_its_type_unless_told() -> None:
+    category = tp.Category("a")
+    category.command("a_launch")(Launch)
+    (spec,) = category.specs
+    assert spec.tag == "a_launch"
+
+
+def test_declaring_has_no_effect_outside() -> None:
+    space()
+    assert "space" not in tp.Registry().categories
+
+
+def test_a_registry_seals_its_categories() -> None:
+    category = space()
+    tp.Registry([category])
+    with pytest.raises(
+        tp.RegistryError, match=r"event 'event\.space' of category 'space' comes too"
+    ):
+        category.event("landed")(LiftOff)
+
+
+def test_the_built_in_categories_are_sealed_from_the_start() -> None:
+    from tachikoma_proto.messages.categories import mission
+
+    with pytest.raises(tp.RegistryError, match="make a category of your own"):
+        mission.event("launched")(LiftOff)
+
+
+def test_every_command_names_its_reply() -> None:
+    replies = {s.message_type: s.reply for s in tp.Registry() if s.kind is Kind.COMMAND}
+    assert replies["subscribe"] is tp.AckResponse
+    assert replies["mission_status"] is tp.MissionStatusResponse
+    assert all(isinstance(reply, type) for reply in replies.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "key", "text"),
+    [
+        ("", None, None, "the category '' is not a name"),
+        ("a b", None, None, "the category 'a b' is not a name"),
+        ("a/b", None, None, "the category 'a/b' is not a name"),
+        ("a", "x/y", None, "the topic 'x/y' is not a name"),
+        ("a", None, "id", "has a key but no topic"),
+    ],
+)
+def test_names_are_names(name: str, topic: str | None, key: str | None, text: str) -> None:
+    with pytest.raises(tp.RegistryError, match=text):
+        tp.Category(name, topic=topic, key=key)
+
+
+def test_a_registry_that_cannot_be_built_seals_nothing() -> None:
+    category = space()
+    with pytest.raises(tp.RegistryError, match="declared twice"):
+        tp.Registry([category, space()])
+    category.event("landed")(LiftOff)
+
+
+def test_a_secret_that_its_repr_would_show_is_refused() -> None:
+    @frozen(kw_only=True)
+    class Careless(tp.Event):
+        key: str = field(metadata=tp.SECRET)
+
+    category = tp.Category("careless")
+    category.event("told")(Careless)
+    with pytest.raises(tp.RegistryError, match=r"key is secret, and its repr would show it"):
+        tp.Registry([category])
