@@ -1,0 +1,76 @@
+"""README and docs keep what they promise: every Python block runs, in order, in one namespace."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tachikoma_proto.fields import collect_records
+from tachikoma_proto.registry import Registry
+from tachikoma_proto.shapes import describe_field
+from tachikoma_proto.specs import Kind
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [text for name, text in found if name == language]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    code = "\n".join(blocks(page, "python"))
+    script = tmp_path / "page.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_block_says_its_language() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert all(fences[::2]), page
+        assert not any(fences[1::2]), page
+
+
+def test_the_readmes_commands_run() -> None:
+    set_up, _, usage = blocks(README, "console")
+    commands = [set_up.rpartition(" && ")[2].removeprefix(".venv/bin/"), *usage.splitlines()]
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "tachikoma-proto"
+        done = subprocess.run(
+            [sys.executable, "-m", "tachikoma_proto", *arguments], cwd=ROOT, capture_output=True
+        )
+        assert done.returncode == (1 if "faulty" in command else 0), done.stderr
+
+
+def test_ci_calls_the_readmes_test_command() -> None:
+    (command,) = [text for text in blocks(README, "console") if "tox" in text]
+    assert command.strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_readmes_tables_are_the_registrys() -> None:
+    text = README.read_text(encoding="utf-8")
+    registry = Registry()
+    records = collect_records(spec.cls for spec in registry)
+    for spec in registry:
+        fields = ", ".join(describe_field(field, records) for field in records[spec.cls])
+        reply = registry.spec_of(spec.reply) if spec.reply else None
+        row = {
+            Kind.COMMAND: f"| `{spec.message_type}` | {spec.category} | `{spec.tag}` | {fields} | "
+            f"`{reply.message_type if reply else ''}` |",
+            Kind.EVENT: f"| `{spec.message_type}` | `{spec.tag}` | {fields} |",
+            Kind.RESPONSE: f"| `{spec.message_type}` | {fields} |",
+            Kind.KEEPALIVE: f'`{{"type":"{spec.message_type}"}}`',
+        }[spec.kind]
+        assert row.replace("|  |", "| |") in text, spec
