@@ -10,10 +10,11 @@ Rules:
 """
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
 from cattrs import Converter
@@ -30,8 +31,12 @@ from tachikoma_proto.registry import Registry
 from tachikoma_proto.specs import Kind, Sender
 from tachikoma_proto.timestamps import utc_now
 
-if TYPE_CHECKING:
-    from tachikoma_proto.accelerator import Accelerator
+ReadCommand: TypeAlias = Callable[[Frame], IncomingMessage[Command[Any]]]
+ReadServerMessage: TypeAlias = Callable[[Frame], OutgoingMessage[ServerPayload]]
+Write: TypeAlias = Callable[[Envelope[Any] | IncomingMessage[Any]], str]
+
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 Payload: TypeAlias = Command[Any] | ServerPayload
 """What can be encoded."""
@@ -79,10 +84,16 @@ class Codec:
         self.registry: Final = Registry() if registry is None else registry
         self.max_size: Final = max_size
         self.forbid_unknown_fields: Final = forbid_unknown_fields
-        self._accelerator: Accelerator | None = None
-        self._frames_to_warm_up = WARM_UP if accelerated is None else -1
+        self._frames_to_warm_up = WARM_UP
+        self._read_command: ReadCommand = self._plain_command
+        self._read_server_message: ReadServerMessage = self._plain_server_message
+        self._write: Write = self._plain_write
         if accelerated:
             self._accelerate()
+        elif accelerated is None:
+            self._read_command = self._warming_up(self._read_command)
+            self._read_server_message = self._warming_up(self._read_server_message)
+            self._write = self._warming_up(self._write)
 
     def __repr__(self) -> str:
         return f"<Codec of {self.registry!r}>"
@@ -101,13 +112,7 @@ class Codec:
             UnknownMessageError: Its type is not that of a command.
             MessageTooLargeError: It is larger than ``max_size``.
         """
-        if self._accelerator is not None:
-            command: IncomingMessage[Command[Any]] | None = self._accelerator.read_command(frame)
-            if command is not None:
-                return command
-        elif self._frames_to_warm_up >= 0:
-            self._warm_up()
-        return self.reader.command(read_object(frame, self.max_size))
+        return self._read_command(frame)
 
     def decode_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
         """Read what a server sent.
@@ -124,14 +129,7 @@ class Codec:
             InvalidMessageError: The frame is not what the contract says.
             MessageTooLargeError: It is larger than ``max_size``.
         """
-        if self._accelerator is not None:
-            message: OutgoingMessage[ServerPayload] | None
-            message = self._accelerator.read_server_message(frame)
-            if message is not None:
-                return message
-        elif self._frames_to_warm_up >= 0:
-            self._warm_up()
-        return self.reader.server_message(read_object(frame, self.max_size))
+        return self._read_server_message(frame)
 
     def encode(
         self,
@@ -186,17 +184,28 @@ class Codec:
         """
         return self._write(envelope)
 
-    def _write(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
+    def _plain_write(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
         text = _to_text(self._writer.frame(envelope))
         if is_too_deep(text, MAX_DEPTH):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
 
-    def _warm_up(self) -> None:
-        """Count a frame that was read or written without the accelerator; get it when it pays."""
-        self._frames_to_warm_up -= 1
-        if self._frames_to_warm_up < 0 and find_spec("msgspec"):
-            self._accelerate()
+    def _plain_command(self, frame: Frame) -> IncomingMessage[Command[Any]]:
+        return self.reader.command(read_object(frame, self.max_size))
+
+    def _plain_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
+        return self.reader.server_message(read_object(frame, self.max_size))
+
+    def _warming_up(self, plain: Callable[[X], Y]) -> Callable[[X], Y]:
+        """Count what is read and written without the accelerator; get it when it pays."""
+
+        def count(given: X) -> Y:
+            self._frames_to_warm_up -= 1
+            if self._frames_to_warm_up == 0 and find_spec("msgspec"):
+                self._accelerate()
+            return plain(given)
+
+        return count
 
     def _accelerate(self) -> None:
         try:
@@ -205,7 +214,10 @@ class Codec:
             raise ImportError(
                 "an accelerated codec needs msgspec: pip install 'tachikoma-proto[fast]'"
             ) from error
-        self._accelerator = Accelerator(self.registry, max_size=self.max_size)
+        accelerator = Accelerator(self.registry, max_size=self.max_size)
+        self._read_command = accelerator.command_reader(self._plain_command)
+        self._read_server_message = accelerator.server_message_reader(self._plain_server_message)
+        self._write = accelerator.writer(self._plain_write)
 
     @cached_property
     def _converter(self) -> Converter:

@@ -15,6 +15,7 @@ says what, everywhere in the frame, and reads the frame's ``id`` if that can be 
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from tachikoma_proto.errors import FieldError, InvalidMessageError, MessageTooLargeError
@@ -67,9 +68,20 @@ def is_finite_integer(text: str) -> bool:
 
 _REFUSED: Final = object()
 
-_decode = json.JSONDecoder(
+_SPACE: Final = " \t\n\r"
+
+_decoder: Final[Any] = json.JSONDecoder(
     object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
-).decode
+)
+_scan: Final[Callable[[str, int], tuple[Any, int]]] = _decoder.scan_once
+
+
+def _decode(text: str) -> Any:
+    """Decode as ``JSONDecoder.decode`` does, without looking for space where there is none."""
+    value, end = _scan(text, 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE)))
+    if end != len(text) and text[end:].strip(_SPACE):
+        raise Refused
+    return value
 
 
 def read_object(frame: Frame, max_size: int) -> JsonObject:
@@ -101,9 +113,9 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
 def _parse(text: str) -> Any:
     try:
         value = _decode(text)
-        if _SURROGATE_ESCAPE.search(text):
+        if "\\" in text and _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
-    except (Refused, ValueError):
+    except (Refused, ValueError, StopIteration):
         return _REFUSED
     return value
 

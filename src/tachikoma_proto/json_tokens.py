@@ -27,7 +27,8 @@ def is_too_deep(text: str, max_depth: int) -> bool:
         text: JSON, or what should be.
         max_depth: How many levels are allowed.
     """
-    if text.count("{") + text.count("[") <= max_depth:
+    # To look for a character takes a fraction of the time that it takes to count it.
+    if text.count("{") + ("[" in text and text.count("[")) <= max_depth:
         return False
     return any(depth > max_depth for _, depth in _tokens(text))
 

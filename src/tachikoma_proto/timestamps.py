@@ -35,6 +35,13 @@ def parse_timestamp(text: str) -> datetime | None:
         The time in UTC, or None if the text is not an RFC 3339 date-time, or names a day that
         does not exist or an instant outside the years 1 to 9999.
     """
+    # The form that the reference and we write. Every third character from the first hyphen on:
+    # the separators of 2026-01-02T03:04:05.678Z.
+    if text[4:20:3] == "--T::." and text[-1] == "Z" and len(text) > len("2026-01-02T03:04:05.Z"):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:  # a leap second, or none at all
+            pass
     match = _RFC3339.fullmatch(text)
     if match is None:
         return None
@@ -58,16 +65,18 @@ def format_timestamp(moment: datetime) -> str | None:
     Returns:
         The text, or None if the time is naive or has no place in UTC.
     """
-    if moment.utcoffset() is None:
-        return None
-    try:
-        utc = moment.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:
-        return None
-    if not utc.microsecond:
-        return utc.isoformat(timespec="seconds") + "Z"
-    digits = "microseconds" if utc.microsecond % 1000 else "milliseconds"
-    return utc.isoformat(timespec=digits) + "Z"
+    if moment.tzinfo is not UTC:
+        if moment.utcoffset() is None:
+            return None
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            return None
+    if moment.microsecond and not moment.microsecond % 1000:
+        text = moment.isoformat(timespec="milliseconds")
+    else:
+        text = moment.isoformat()
+    return text[: -len("+00:00")] + "Z"
 
 
 def utc_now() -> datetime:

@@ -2,9 +2,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 class tqdm:
-    def __init__(
-        self, *, total: int | None, desc: str, unit: str, unit_scale: bool
-    ) -> None: ...
+    def __init__(self, *, total: int | None, desc: str, unit: str, unit_scale: bool) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,

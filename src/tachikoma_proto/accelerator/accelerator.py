@@ -2,12 +2,11 @@
 
 Rules:
 
-* ``None`` means: not sure, ask the converter.
-* Everything is made when it is first needed.
+* What it is not sure of is read by the function that it was given for that.
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, Union
 from uuid import UUID
 
@@ -15,22 +14,27 @@ import msgspec
 
 from tachikoma_proto.accelerator.reading import ReadFrame, make_reader
 from tachikoma_proto.accelerator.structs import Field, Structs, Unsure, struct
+from tachikoma_proto.accelerator.writing import WriteFrame, make_writer
+from tachikoma_proto.converter.mismatch import REFUSALS
 from tachikoma_proto.json_reader import Frame
+from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry import Registry
-from tachikoma_proto.specs import Kind, MessageSpec
+from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
 _UTF8_MAX: Final = 4  # bytes a character
 
-_REFUSALS: Final = (ValueError, TypeError, KeyError, Unsure)
-"""What msgspec and the generated code raise: its errors are a ``ValueError``, validators of attrs
-classes raise the first two, and a message without a reader is a ``KeyError``."""
+_REFUSALS: Final = (msgspec.MsgspecError, Unsure, *REFUSALS)
+"""What msgspec, the generated code, and the validators of attrs classes raise."""
 
 Read: TypeAlias = Callable[[Frame], Any]
-"""Reads a frame, or gives None if the converter has to decide."""
+"""Reads a frame."""
+
+Write: TypeAlias = Callable[[Any], str]
+"""Writes an envelope."""
 
 
 class Accelerator:
-    """Reads frames of a registry's messages, where it is sure of them.
+    """Reads and writes the frames of a registry, where it is sure of them.
 
     Args:
         registry: Which messages there are.
@@ -42,92 +46,123 @@ class Accelerator:
         self._max_size = max_size
         self._structs = Structs(registry.records)
 
-    @cached_property
-    def read_command(self) -> Read:
-        """The function that reads what a client sent."""
-        envelopes: dict[type, ReadFrame] = {}
+    def command_reader(self, otherwise: Read) -> Read:
+        """Make the function that reads what a client sent.
+
+        Args:
+            otherwise: Reads the frames of which the accelerator is not sure.
+        """
+        readers: dict[type, ReadFrame] = {}
         for spec in self._registry:
-            if spec.kind is Kind.COMMAND:
-                self._add_command(spec, envelopes)
-        decode, is_surely_small = _decoder(envelopes), self._max_size // _UTF8_MAX
+            if spec.kind is Kind.COMMAND and self._can_read(spec):
+                readers[self._command_envelope(spec)] = make_reader(spec, self._structs)
+        decode, sure_size = _decoder(readers), self._max_size // _UTF8_MAX
 
         def read(frame: Frame) -> Any:
             try:
                 text = frame if type(frame) is str else _text_of(frame)
-                if len(text) > is_surely_small or "\\" in text:
-                    _refuse_what_cannot_be_counted(text, self._max_size)
-                envelope = decode(text)
-                return envelopes[type(envelope)](envelope, text, text.count(","))
+                if len(text) <= sure_size or _fits(text, self._max_size):
+                    envelope = decode(text)
+                    return readers[type(envelope)](envelope, text)
             except _REFUSALS:
-                return None
+                pass
+            return otherwise(frame)
 
         return read
 
-    def _add_command(self, spec: MessageSpec, envelopes: dict[type, ReadFrame]) -> None:
-        needs_payload = any(field.required for field in self._registry.records[spec.cls])
-        try:
-            payload = self._structs.of_record(spec.cls, spec.tags)
-            read = make_reader(spec, self._registry.records, "")
-        except Unsure:
-            return
-        envelope = struct(
-            spec.cls.__name__,
-            [
-                Field("id", Union[UUID, None], required=False),
-                Field("timestamp", Union[str, None], required=False),
-                Field("payload", payload)
-                if needs_payload
-                else Field("payload", Union[payload, None], required=False),
-            ],
-            "type",
-            spec.message_type,
-        )
-        envelopes[envelope] = read
+    def server_message_reader(self, otherwise: Read) -> Read:
+        """Make the function that reads what a server sent.
 
-    @cached_property
-    def read_server_message(self) -> Read:
-        """The function that reads what a server sent."""
-        payloads: dict[type, ReadFrame] = {}
+        Args:
+            otherwise: Reads the frames of which the accelerator is not sure.
+        """
+        readers: dict[type, ReadFrame] = {}
         envelopes = [
-            _server_envelope(spec.message_type, payload)
-            for spec in self._registry
-            if spec.kind is Kind.RESPONSE
-            for payload in self._payloads([spec], payloads)
+            _server_envelope(group[0].message_type, self._payloads(group, readers))
+            for group in self._groups()
         ]
-        for category in self._registry.categories.values():
-            events = [spec for spec in category.specs if spec.kind is Kind.EVENT]
-            members = self._payloads(events, payloads)
-            if members:
-                envelopes.append(_server_envelope(events[0].message_type, Union[tuple(members)]))
-        decode, is_surely_small = _decoder(envelopes), self._max_size // _UTF8_MAX
+        decode, sure_size = _decoder(envelopes), self._max_size // _UTF8_MAX
 
-        # The twin of the above: a call more for each frame is what sharing it would cost.
+        # The twin of the above: to share it would cost a call for each frame.
         def read(frame: Frame) -> Any:
             try:
                 text = frame if type(frame) is str else _text_of(frame)
-                if len(text) > is_surely_small or "\\" in text:
-                    _refuse_what_cannot_be_counted(text, self._max_size)
-                envelope = decode(text)
-                return payloads[type(envelope.payload)](envelope, text, text.count(","))
+                if len(text) <= sure_size or _fits(text, self._max_size):
+                    envelope = decode(text)
+                    return readers[type(envelope.payload)](envelope, text)
             except _REFUSALS:
-                return None
+                pass
+            return otherwise(frame)
 
         return read
 
-    def _payloads(self, specs: list[MessageSpec], readers: dict[type, ReadFrame]) -> list[Any]:
-        """Make the payloads' structs, of those messages that can be accelerated."""
-        made = []
-        for spec in specs:
-            needed = Kind.EVENT.value if spec.kind is Kind.EVENT else ""
-            is_union = spec.kind is Kind.EVENT and len(specs) > 1
+    def writer(self, otherwise: Write) -> Write:
+        """Make the function that writes messages.
+
+        Args:
+            otherwise: Writes those of which the accelerator is not sure.
+        """
+        writers: dict[tuple[type, type], WriteFrame] = {}
+        for spec in self._registry:
+            if spec.kind is not Kind.KEEPALIVE:
+                self._add_writers(spec, writers)
+        encode = msgspec.json.Encoder().encode
+
+        def write(envelope: Any) -> str:
             try:
-                payload = self._structs.of_record(
-                    spec.cls, spec.tags, needed=needed, union=is_union
-                )
-                readers[payload] = make_reader(spec, self._registry.records, needed)
-            except Unsure:
-                continue
-            made.append(payload)
+                make = writers[type(envelope), type(envelope.payload)]
+                return encode(make(envelope)).decode()
+            except _REFUSALS:
+                pass
+            return otherwise(envelope)
+
+        return write
+
+    def _add_writers(self, spec: MessageSpec, writers: dict[tuple[type, type], WriteFrame]) -> None:
+        is_incoming = spec.sender is Sender.CLIENT
+        for envelope in (Envelope, IncomingMessage) if is_incoming else (Envelope, OutgoingMessage):
+            with suppress(Unsure):
+                writers[envelope, spec.cls] = make_writer(spec, self._registry.records, envelope)
+
+    def _can_read(self, spec: MessageSpec) -> bool:
+        try:
+            self._structs.of_record(spec.cls, spec.tags)
+            make_reader(spec, self._structs)
+        except Unsure:
+            return False
+        return True
+
+    def _groups(self) -> list[list[MessageSpec]]:
+        """The messages from the server that share a message type, where there are any."""
+        groups: dict[str, list[MessageSpec]] = {}
+        for spec in self._registry:
+            if spec.kind in (Kind.EVENT, Kind.RESPONSE) and self._can_read(spec):
+                groups.setdefault(spec.message_type, []).append(spec)
+        return list(groups.values())
+
+    def _payloads(self, group: list[MessageSpec], readers: dict[type, ReadFrame]) -> Any:
+        structs = [
+            self._structs.of_record(
+                spec.cls,
+                spec.tags,
+                needed=spec.tags,
+                union_tag=spec.kind.value if len(group) > 1 else "",
+            )
+            for spec in group
+        ]
+        for made, spec in zip(structs, group, strict=True):
+            readers[made] = make_reader(spec, self._structs, needed=spec.tags)
+        return Union[tuple(structs)]
+
+    def _command_envelope(self, spec: MessageSpec) -> type:
+        needs_payload = any(field.required for field in self._registry.records[spec.cls])
+        payload = self._structs.of_record(spec.cls, spec.tags)
+        fields = [
+            Field("id", Union[UUID, None], required=False),
+            Field("timestamp", Union[str, None], required=False),
+            Field("payload", payload if needs_payload else Union[payload, None], needs_payload),
+        ]
+        made: type = struct(spec.cls.__name__, fields, "type", spec.message_type)
         return made
 
 
@@ -150,10 +185,5 @@ def _text_of(frame: Frame) -> str:
     return frame if isinstance(frame, str) else str(bytes(frame), "utf-8")
 
 
-def _refuse_what_cannot_be_counted(text: str, max_size: int) -> None:
-    """Refuse a frame that may be too large, or have commas that are written as escapes."""
-    size = len(text)
-    if size > max_size or (not text.isascii() and size * _UTF8_MAX > max_size):
-        raise Unsure
-    if "\\u002c" in text or "\\u002C" in text:
-        raise Unsure
+def _fits(text: str, max_size: int) -> bool:
+    return text.isascii() and len(text) <= max_size

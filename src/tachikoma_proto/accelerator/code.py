@@ -10,9 +10,11 @@ import linecache
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from tachikoma_proto.accelerator.instances import twin_of
+
+_FILES: Final = count()
 
 
 class Code:
@@ -72,7 +74,7 @@ class Code:
             names: The values that the source refers to by names of its own.
         """
         source = "\n".join(self._lines) + "\n"
-        filename = f"<generated {id(self):x}>"
+        filename = f"<tachikoma_proto generated {next(_FILES)}>"
         namespace: dict[str, Any] = {**names, **self._values}
         exec(compile(source, filename, "exec"), namespace)
         # So that a traceback shows the lines.

@@ -13,93 +13,93 @@ Rules:
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
 
 import attrs
 from msgspec import UNSET
 
 from tachikoma_proto.accelerator.code import Code
-from tachikoma_proto.accelerator.structs import Unsure
+from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
-from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Records, Shape
+from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
 from tachikoma_proto.specs import MessageSpec, Sender
 from tachikoma_proto.timestamps import parse_timestamp
 
-ReadFrame = Callable[[Any, str, int], Any]
-"""Takes the envelope's struct, the frame, and how many commas it has; gives the envelope."""
+ReadFrame: TypeAlias = Callable[[Any, str], Any]
+"""Takes the envelope's struct and the frame; gives the envelope."""
 
 _NEGATIVE_ZERO: Final = re.compile(r"-0(?![0-9.eE])")
 
 
-def read_timestamp(text: str) -> datetime:
-    """Parse a timestamp of the contract; the forms that the reference and we write, quickly.
-
-    Raises:
-        Unsure: It is none.
-    """
-    # Every third character from the first hyphen on: the separators of 2026-01-02T03:04:05Z.
-    separators = text[4:20:3]
-    if (separators == "--T::." and text[-1] == "Z") or (separators == "--T::Z" and len(text) == 20):
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:  # a leap second, a day that does not exist, and so on
-            pass
+def _parse(text: str) -> datetime:
     moment = parse_timestamp(text)
     if moment is None:
         raise Unsure
     return moment
 
 
-def refuse_negative_zero(frame: str) -> None:
-    """Make sure that a zero was not written ``-0``.
-
-    Raises:
-        Unsure: It may have been.
-    """
+def _refuse_negative_zero(frame: str) -> None:
     if _NEGATIVE_ZERO.search(frame):
         raise Unsure
 
 
-def make_reader(spec: MessageSpec, records: Records, needed: str) -> ReadFrame:
+def _count(text: str, frame: str) -> int:
+    """Count the commas of a text as they stand in the frame, which must not be escaped."""
+    if "\\u002c" in frame or "\\u002C" in frame:
+        raise Unsure
+    return text.count(",")
+
+
+_NAMES: Final[dict[str, Any]] = {
+    "UNSET": UNSET,
+    "Unsure": Unsure,
+    "fromisoformat": datetime.fromisoformat,
+    "parse": _parse,
+    "refuse_negative_zero": _refuse_negative_zero,
+    "count": _count,
+}
+
+# As ``parse_timestamp`` begins, without a call of ours.
+_TIMESTAMP: Final = (
+    't = fromisoformat(t) if t[4:20:3] == "--T::." and t[-1] == "Z" and len(t) > 21 else parse(t)'
+)
+
+
+def make_reader(spec: MessageSpec, structs: Structs, *, needed: Collection[str] = ()) -> ReadFrame:
     """Generate the function that reads frames of one message.
 
     Args:
         spec: The message.
-        records: The fields of its class and of those nested in it.
-        needed: The tag that has to stand in the payload; empty if none has to.
+        structs: What made the struct of its payload.
+        needed: The tags that have to stand in the payload.
 
     Raises:
         Unsure: The class has a default that cannot be made beforehand.
     """
     code = Code()
-    records_code = _Records(code, records)
-    with code.block("def function(e, frame, found):"):
+    generator = _Records(code, structs)
+    with code.block("def function(e, frame):"):
+        code.add("n = COMMAS", "p = e.payload")
         if spec.sender is Sender.CLIENT:
-            code.add("n = 0", "p = e.payload")
             _optional(code, "i", "e.id")
-            _optional(code, "t", "e.timestamp", "t = read_timestamp(t)")
+            _optional(code, "t", "e.timestamp", _TIMESTAMP)
             with code.block("if p is not UNSET:"):
                 code.add("n += 1")
             with code.block("if p is UNSET or p is None:"):
                 code.add(f"o = {code.bind(spec.cls)}()")
             with code.block("else:"):
-                records_code.read(spec.cls, "p", "o", tags=spec.tags, needed=needed)
+                generator.read(spec.cls, "p", "o", tags=spec.tags, needed=needed)
         else:
-            code.add("n = 3", "p = e.payload", "i = e.id", "t = read_timestamp(e.timestamp)")
+            generator.commas += 3
+            code.add("i = e.id", "t = e.timestamp", _TIMESTAMP)
             _optional(code, "r", "e.reply_to")
-            records_code.read(spec.cls, "p", "o", tags=spec.tags, needed=needed)
-        code.add("if n != found: raise Unsure")
+            generator.read(spec.cls, "p", "o", tags=spec.tags, needed=needed, is_sure=True)
+        code.add("if n != frame.count(','): raise Unsure")
         code.construct(_envelope_class(spec), "m", _envelope_fields(spec))
         code.add("return m")
-    return code.function({"UNSET": UNSET, "Unsure": Unsure, **_HELPERS})
-
-
-_HELPERS: Final = {
-    "read_timestamp": read_timestamp,
-    "refuse_negative_zero": refuse_negative_zero,
-}
+    return code.function(_NAMES | {"COMMAS": generator.commas})
 
 
 def _envelope_class(spec: MessageSpec) -> type[Any]:
@@ -124,11 +124,15 @@ def _optional(code: Code, variable: str, source: str, *then: str) -> None:
 
 
 class _Records:
-    """Generates the code that reads records; ``n`` counts the commas that they account for."""
+    """Generates the code that reads records.
 
-    def __init__(self, code: Code, records: Records) -> None:
+    ``n`` counts the commas that they account for; those that every frame has are in ``commas``.
+    """
+
+    def __init__(self, code: Code, structs: Structs) -> None:
         self._code = code
-        self._records = records
+        self._structs = structs
+        self.commas = 0
 
     def read(
         self,
@@ -137,7 +141,8 @@ class _Records:
         target: str,
         *,
         tags: Mapping[str, str] | None = None,
-        needed: str = "",
+        needed: Collection[str] = (),
+        is_sure: bool = False,
     ) -> None:
         """Make ``target`` of the struct ``source``.
 
@@ -146,16 +151,22 @@ class _Records:
             source: The variable that holds the struct.
             target: The variable that gets the instance.
             tags: The tags that may stand among the fields.
-            needed: Which of them has to.
+            needed: Which of them have to.
+            is_sure: Whether every frame has the record, once.
         """
         code = self._code
-        fields = self._records[cls]
-        always = sum(field.required for field in fields) + bool(needed)
+        fields = self._structs.records[cls]
+        always = sum(field.required for field in fields) + len(needed)
         # The first member of an object has no comma. If none has to be there, they are counted.
         counter = "n" if always else code.fresh("k")
-        code.add(f"n += {always - 1}" if always else f"{counter} = 0")
+        if not always:
+            code.add(f"{counter} = 0")
+        elif is_sure:
+            self.commas += always - 1
+        else:
+            code.add(f"n += {always - 1}")
         for tag in tags or ():
-            if tag != needed:
+            if tag not in needed:
                 code.add(f"if {source}.{tag} is not UNSET: {counter} += 1")
         values: dict[str, str] = {}
         for field in fields:
@@ -175,7 +186,8 @@ class _Records:
             code.add(f"{variable} = {self._default(cls, field.name)}")
         with code.block("else:"):
             code.add(f"{counter} += 1")
-            self._value(field.shape, variable)
+            if self._structs.can_read(field.shape):  # otherwise it is null
+                self._value(field.shape, variable)
         return variable
 
     def _default(self, cls: type[Any], name: str) -> str:
@@ -206,18 +218,18 @@ class _Records:
         code = self._code
         base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
         if base is str:
-            code.add(f'n += {variable}.count(",")')
+            code.add(f'if "," in {variable}: n += count({variable}, frame)')
         elif base in (int, float):
             code.add(f"if not {variable}: refuse_negative_zero(frame)")
         elif base is datetime:
-            code.add(f"{variable} = read_timestamp({variable})")
+            code.add(f"{variable} = parse({variable})")
         else:
             code.add("pass")
 
     def _array(self, kind: Any, inner: Shape, variable: str) -> None:
         code = self._code
         if isinstance(inner, Leaf) and inner.type is str:
-            code.add(f'if {variable}: n += ",".join({variable}).count(",")')
+            code.add(f'if {variable}: n += count(",".join({variable}), frame)')
             return
         item, items = code.fresh("x"), code.fresh("l")
         code.add(f"if {variable}: n += len({variable}) - 1", f"{items} = []")

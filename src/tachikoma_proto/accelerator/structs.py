@@ -10,7 +10,7 @@ Rules:
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -54,32 +54,44 @@ class Structs:
     """
 
     def __init__(self, records: Records) -> None:
-        self._records = records
+        self.records = records
         self._made: dict[type, type[msgspec.Struct]] = {}
         self._open: set[type] = set()
 
     def of_record(
-        self, cls: type, tags: Mapping[str, str], *, needed: str = "", union: bool = False
+        self,
+        cls: type,
+        tags: Mapping[str, str],
+        *,
+        needed: Container[str] = (),
+        union_tag: str = "",
     ) -> Any:
         """Make the struct of a record.
 
         Args:
             cls: The record's class.
             tags: The tags that may stand among its fields, with their values.
-            needed: Which of them has to; the others may.
-            union: Whether that one tells the struct from others of its union.
+            needed: Which of them have to; the others may.
+            union_tag: Which of them tells the struct from others of its union.
 
         Raises:
             Unsure: A required field has no type that msgspec could be sure of.
         """
-        tag_field = needed if union else ""
         fields = [
-            Field(name, Literal[tag], required=name == needed)
+            Field(name, Literal[tag], required=name in needed)
             for name, tag in tags.items()
-            if name != tag_field
+            if name != union_tag
         ]
-        fields += [self._field(field) for field in self._records[cls]]
-        return struct(cls.__name__, fields, tag_field, tags.get(tag_field, ""))
+        fields += [self._field(field) for field in self.records[cls]]
+        return struct(cls.__name__, fields, union_tag, tags.get(union_tag, ""))
+
+    def can_read(self, shape: Shape) -> bool:
+        """Tell whether msgspec can read a shape surely."""
+        try:
+            self.type_of(shape)
+        except Unsure:
+            return False
+        return True
 
     def type_of(self, shape: Shape) -> Any:
         """Give the type by which msgspec reads a shape.
@@ -101,13 +113,10 @@ class Structs:
                 raise Unsure
 
     def _field(self, field: RecordField) -> Field:
-        try:
+        if field.required or self.can_read(field.shape):
             return Field(field.name, self.type_of(field.shape), field.required)
-        except Unsure:
-            if field.required:
-                raise
-            # Left out, or null where that is the same: nothing else is surely right.
-            return Field(field.name, None if isinstance(field.shape, Maybe) else UnsetType, False)
+        # Left out, or null where that is the same: nothing else is surely right.
+        return Field(field.name, None if isinstance(field.shape, Maybe) else UnsetType, False)
 
     def _nested(self, cls: type) -> type[msgspec.Struct]:
         if cls in self._open:  # it holds itself, and could be nested without end

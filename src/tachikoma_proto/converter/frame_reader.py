@@ -7,6 +7,7 @@ Rules:
 * The hooks give the verdict; when one refuses, ``envelope_faults`` finds everything that is wrong.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -45,6 +46,7 @@ class FrameReader:
         self._registry = registry
         self._converter = converter
         self._forbid_unknown_fields = forbid_unknown_fields
+        self._hooks: dict[Any, Callable[[Any, Any], Any]] = {}
 
     def command(self, frame: dict[str, Any]) -> IncomingMessage[Command[Any]]:
         """Read what a client sent.
@@ -113,9 +115,8 @@ class FrameReader:
         category = message_type.removeprefix(EVENT_PREFIX)
         payload = frame.get("payload")
         if category in self._registry.categories:
-            union = Tagged(Kind.EVENT, category)
             try:
-                event: Event = self._converter.get_structure_hook(union)(payload, union)
+                event: Event = self._hook(category)(payload, None)
             except UnknownTag:
                 pass
             else:
@@ -129,9 +130,15 @@ class FrameReader:
     def _payload(self, spec: MessageSpec, frame: dict[str, Any]) -> Any:
         payload = frame.get("payload")
         # A class whose fields all have defaults takes the empty object; others refuse it.
-        return self._converter.get_structure_hook(spec.cls)(
-            {} if payload is None else payload, spec.cls
-        )
+        return self._hook(spec.cls)({} if payload is None else payload, spec.cls)
+
+    def _hook(self, kind: type | str) -> Callable[[Any, Any], Any]:
+        """Find the converter's hook for a class, or for the events of a category that is held."""
+        hook = self._hooks.get(kind)
+        if hook is None:
+            target = Tagged(Kind.EVENT, kind) if isinstance(kind, str) else kind
+            hook = self._hooks[kind] = self._converter.get_structure_hook(target)
+        return hook
 
     def _explain(self, frame: dict[str, Any], sender: Sender) -> ProtocolError:
         from tachikoma_proto.converter.envelope_faults import explain_refusal

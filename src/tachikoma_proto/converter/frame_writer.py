@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from cattrs import Converter
 
@@ -21,16 +21,11 @@ from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.paths import cap
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Record, RecordField
-from tachikoma_proto.specs import Sender
+from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
 _REFUSALS: Final = (ValueError, TypeError)
 
-_WRITE: Final[dict[str, Callable[[Any], str]]] = {
-    "id": write_uuid,
-    "type": write_str,
-    "timestamp": write_timestamp,
-    "reply_to": write_uuid,
-}
+_WritePayload: TypeAlias = Callable[[Any], dict[str, Any]]
 
 
 class FrameWriter:
@@ -44,6 +39,7 @@ class FrameWriter:
     def __init__(self, registry: Registry, converter: Converter) -> None:
         self._registry = registry
         self._converter = converter
+        self._fitting: dict[tuple[type, type], tuple[MessageSpec, _WritePayload]] = {}
 
     def frame(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:
         """Write a message.
@@ -57,21 +53,35 @@ class FrameWriter:
         """
         payload = envelope.payload
         try:
-            if self._misfit(envelope) is None:
-                frame: dict[str, Any] = {}
-                for field in _envelope_of(envelope):
-                    value = getattr(envelope, field.name)
-                    if value is not None or field.required:
-                        frame[field.name] = _WRITE[field.name](value)
-                if isinstance(payload, (UnknownMessage, UnknownEvent)):
+            if isinstance(payload, (UnknownMessage, UnknownEvent)):
+                if self._misfit(envelope) is None:
+                    frame = _write_envelope(envelope)
                     return {**frame, **_free_members(payload), **frame}
-                written = self._converter.get_unstructure_hook(type(payload))(payload)
-                if written:
-                    frame["payload"] = written
-                return frame
+            else:
+                spec, write = self._fit(envelope)
+                if envelope.type == spec.message_type:
+                    frame = _write_envelope(envelope)
+                    written = write(payload)
+                    if written or spec.kind is not Kind.KEEPALIVE:
+                        frame["payload"] = written
+                    return frame
         except _REFUSALS:
             pass
         raise EncodeError(errors=cap(self._explain(envelope)))
+
+    def _fit(
+        self, envelope: Envelope[Any] | IncomingMessage[Any]
+    ) -> tuple[MessageSpec, _WritePayload]:
+        """Find the declaration and the hook of a payload that goes with its envelope."""
+        classes = type(envelope), type(envelope.payload)
+        found = self._fitting.get(classes)
+        if found is None:
+            spec, misfit = self._registry.spec_of(classes[1]), self._misfit(envelope)
+            if spec is None or misfit is not None:
+                raise Mismatch("a message that goes with its envelope")
+            write = self._converter.get_unstructure_hook(spec.cls)
+            found = self._fitting[classes] = (spec, write)
+        return found
 
     def _misfit(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> FieldError | None:
         payload = envelope.payload
@@ -111,6 +121,20 @@ class FrameWriter:
                 yield FieldError("$", mismatch.expected)
         else:
             yield from find_faults(side, Record(type(payload)), payload, ("payload",))
+
+
+def _write_envelope(envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:
+    """Write what stands before the payload. Only a client's envelope may lack an id or a time."""
+    frame: dict[str, Any] = {}
+    is_outgoing = isinstance(envelope, OutgoingMessage)
+    if is_outgoing or envelope.id is not None:
+        frame["id"] = write_uuid(envelope.id)
+    frame["type"] = write_str(envelope.type)
+    if is_outgoing or envelope.timestamp is not None:
+        frame["timestamp"] = write_timestamp(envelope.timestamp)
+    if isinstance(envelope, OutgoingMessage) and envelope.reply_to is not None:
+        frame["reply_to"] = write_uuid(envelope.reply_to)
+    return frame
 
 
 def _envelope_of(envelope: object) -> tuple[RecordField, ...]:
