@@ -387,14 +387,14 @@ def test_what_it_makes_is_no_different() -> None:
     frame = plain.encode(RigBuilt(rig_id=UUID(ID), at=datetime.fromisoformat(NOW)))
     message = surely(Sender.SERVER, frame)
     made: Any
-    for made in (message, message.payload):
-        assert type(made) in (tp.OutgoingMessage, RigBuilt)
+    for made, cls in ((message, tp.OutgoingMessage), (message.payload, RigBuilt)):
+        assert type(made) is cls
         assert hash(made) == hash(attrs.evolve(made))
         assert pickle.loads(pickle.dumps(made)) == made
         assert weakref.ref(made)() is made
         assert not hasattr(made, "__dict__")
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            setattr(made, attrs.fields(type(made))[0].name, None)
+            setattr(made, attrs.fields(cls)[0].name, None)
 
 
 def test_constructors_that_do_more_are_called() -> None:

@@ -283,7 +283,7 @@ def test_an_optional_field_is_none_when_missing_or_null_and_is_not_written(
     cls = message_of(kind | None, None)
     codec = codec_of(cls)
     assert read(cls, {}) == read(cls, {"v": None}) == cls(v=None)
-    assert "payload" not in json.loads(codec.encode(cls()))
+    assert json.loads(codec.encode(cls()))["payload"] == {}
     assert codec.decode_server_message(codec.encode(cls(v=value))).payload == cls(v=value)
 
 
