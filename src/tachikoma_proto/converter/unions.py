@@ -93,12 +93,13 @@ def _reader(
     hooks: dict[str, Callable[[Any, Any], Any]] = {}
 
     def read(value: Any, _: Any) -> Any:
-        tag = read_tag(value, tag_field, category)
-        if tag not in members:
-            raise UnknownTag(expected)
-        if tag not in hooks:
-            hooks[tag] = converter.get_structure_hook(members[tag])
-        return hooks[tag](value, members[tag])
+        hook = hooks.get(value.get(tag_field)) if type(value) is dict else None
+        if hook is None:
+            tag = read_tag(value, tag_field, category)
+            if tag not in members:
+                raise UnknownTag(expected)
+            hook = hooks[tag] = converter.get_structure_hook(members[tag])
+        return hook(value, None)  # which looks at the tags, the category among them
 
     return read
 
