@@ -11,7 +11,7 @@ import sys
 import weakref
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import attrs
@@ -286,6 +286,8 @@ class TestTraps:
             "2026-01-02T03:04:05.1+0100",
             "2026-01-02T03:04:05.1z",
             "2026-01-02T03:04:05.1 Z",
+            "2026-01-02T03:04:05.123456HELLOZ",
+            "2026-01-02T03:04:05.899Z\\u0000Z",
             "2026-01-02T24:00:00.0Z",
             "0001-01-01T00:00:00.0+01:00",
             "２026-01-02T03:04:05.1Z",
@@ -404,6 +406,99 @@ def test_constructors_that_do_more_are_called() -> None:
     agree(Sender.CLIENT, text.replace('"even":2', '"even":3'))
 
 
+class Grade(enum.Enum):
+    GOOD = "good"
+
+    @classmethod
+    def _missing_(cls, _: object) -> "Grade":
+        return cls.GOOD
+
+
+class Access(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Huge(enum.Enum):
+    LARGE = 2**63
+
+
+class Named(enum.Enum):
+    ONE = "1"
+
+
+@frozen(kw_only=True)
+class Node:
+    next: "Node | None" = None
+    kids: "tuple[Node, ...]" = ()
+
+
+@frozen(kw_only=True)
+class Odd(tp.Event):
+    """Fields of which the accelerator must not be sure."""
+
+    node: Node
+    grade: Grade = Grade.GOOD
+    access: Access = Access.READ
+    huge: Huge = Huge.LARGE
+    named: Named = Named.ONE
+    message: tp.MissionStarted | None = None
+    high: Annotated[int, tp.IntRange("high", 2**63, 2**64 - 1)] = 2**63
+    low: Annotated[int, tp.IntRange("low", -(10**30), 10**30)] = 0
+
+
+@pytest.fixture(scope="module")
+def registry() -> tp.Registry:
+    odd = tp.Category("odd")
+    odd.scalar(Named, wire=str, read=Named.__getitem__, write=lambda n: n.name, expected="one")
+    odd.event("odd")(Odd)
+    return tp.Registry([odd])
+
+
+class TestOddFields:
+    @pytest.mark.parametrize(
+        "members",
+        [
+            '"grade":"bad"',
+            '"access":3',
+            '"huge":9223372036854775808',
+            '"named":"ONE"',
+            '"named":"1"',
+            f'"message":{{"mission_id":"{ID}","event":"started"}}',
+            f'"message":{{"mission_id":"{ID}","event":"failed"}}',
+            '"high":1',
+            '"low":-1000000000000000000000',
+        ],
+    )
+    def test_both_ways_agree(self, registry: tp.Registry, members: str) -> None:
+        one, other = (tp.Codec(registry, accelerated=on) for on in (False, True))
+        frame = ACK.replace("ack", "event.odd").replace(
+            '{"success":true}', f'{{"event":"odd","node":{{"kids":[{{}}]}},{members}}}'
+        )
+        expected = verdict(one, Sender.SERVER, frame)
+        assert verdict(other, Sender.SERVER, frame) == expected
+        if not isinstance(expected, tuple):
+            texts = [codec.encode_message(expected) for codec in (one, other)]
+            assert json.loads(texts[0]) == json.loads(texts[1])
+
+    def test_what_is_nested_too_deep(self, registry: tp.Registry) -> None:
+        for codec in (tp.Codec(registry, accelerated=on) for on in (False, True)):
+            for start in ('{"id":', '{"type":', '{"payload":{"topic":', '{"x":'):
+                for depth in (500, 1100, 100_000):
+                    with pytest.raises(tp.ProtocolError, match="levels of nesting"):
+                        codec.decode_command(start + "[" * depth)
+            node = Node()
+            for _ in range(3000):
+                node = Node(next=node)
+            with pytest.raises(tp.EncodeError):
+                codec.encode(Odd(node=node))
+
+    def test_what_is_no_frame(self) -> None:
+        for codec in (plain, fast):
+            with pytest.raises(TypeError):
+                codec.decode_command(list(b'{"type":"ping"}'))  # type: ignore[arg-type]
+
+
 class TestSwitch:
     def test_it_comes_when_there_is_work_for_it(self) -> None:
         code = """
@@ -433,6 +528,18 @@ else:
 codec = tp.Codec()
 for _ in range(50):
     assert codec.decode_command('{"type":"ping"}').payload == tp.Ping()
+"""
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def test_with_a_msgspec_that_is_broken(self, tmp_path: Path) -> None:
+        (tmp_path / "msgspec.py").write_text("raise ImportError('no such symbol')")
+        code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import tachikoma_proto as tp
+codec = tp.Codec()
+for _ in range(50):
+    assert codec.decode_command('{{"type":"ping"}}').payload == tp.Ping()
 """
         subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -108,13 +108,13 @@ def test_the_place_reaches_into_what_is_nested() -> None:
         "$.payload.filters.event_types[1]: expected a string"
     ]
     assert refusal(tp.Subscribe(topic="x", filters={"mission_id": None})) == [  # type: ignore[arg-type]
-        "$.payload.filters: expected a SubscriptionFilters"
+        "$.payload.filters: expected an instance of SubscriptionFilters"
     ]
 
 
 def test_a_naive_timestamp_is_refused() -> None:
     assert refusal(tp.Ping(), timestamp=datetime(2026, 1, 2)) == [
-        "$.timestamp: expected a datetime with a time zone"
+        "$.timestamp: expected a datetime with a time zone, of the years 1 to 9999 in UTC"
     ]
 
 
@@ -125,10 +125,29 @@ def test_a_class_that_no_category_holds_is_refused(payload: Any) -> None:
     ]
 
 
-def test_a_command_answers_nothing() -> None:
-    assert refusal(tp.Ping(), reply_to=ID) == [
-        "$.reply_to: expected nothing: a command is no answer"
-    ]
+@pytest.mark.parametrize("said", [tp.Ping(), tp.Pong()])
+def test_a_command_answers_nothing(said: Any) -> None:
+    assert refusal(said, reply_to=ID) == ["$.reply_to: expected nothing: a command is no answer"]
+
+
+class NumPyLike(float):
+    """As numpy's float64 is a float."""
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    text = codec.encode(progress(percentage=NumPyLike(1.5)))
+    assert '"percentage":1.5' in text
+
+
+@pytest.mark.parametrize("levels", [1, 120, 126])
+def test_what_is_read_can_be_written(levels: int) -> None:
+    details: Any = []
+    for _ in range(levels - 1):
+        details = [details]
+    error = tp.ErrorResponse.not_found("mission").with_details(details)
+    message = codec.decode_server_message(codec.encode(error))
+    assert codec.decode_server_message(codec.encode_message(message)) == message
+    assert refusal(error.with_details([[details]] if levels > 125 else "\ud800"))
 
 
 JSON_FAULT = "$.payload.details: expected "
@@ -153,8 +172,7 @@ def test_free_json_has_an_end() -> None:
     endless: list[Any] = []
     endless.append(endless)
     response = tp.ErrorResponse.not_found("mission").with_details(endless)
-    (fault,) = refusal(response)
-    assert "levels deep" in fault
+    assert refusal(response)
 
 
 class TestEnvelopes:
@@ -200,7 +218,18 @@ class TestEnvelopes:
         message = tp.UnknownMessage(type="x", members={"payload": {"a": object()}})
         assert refusal(message)[0].startswith("$: expected JSON")
 
-    def test_members_of_what_is_unknown_do_not_replace_the_envelope(self) -> None:
-        message = tp.UnknownMessage(type="x", members={"id": 1, "type": "y", "b": 2})
-        frame = json.loads(codec.encode(message, id=ID))
-        assert (frame["id"], frame["type"], frame["b"]) == (str(ID), "x", 2)
+    def test_members_of_what_is_unknown_are_not_those_of_the_envelope(self) -> None:
+        message = tp.UnknownMessage(type="x", members={"id": 1, "b": 2})
+        assert refusal(message) == ["$: expected members that are not those of the envelope"]
+
+    @pytest.mark.parametrize(
+        "made_up",
+        [
+            tp.UnknownMessage(type="ack", members={"payload": {"success": "no"}}),
+            tp.UnknownMessage(type="event.x", members={}),
+            tp.UnknownEvent(type="event.x", category="y", event="z", members={}),
+            tp.UnknownEvent(type="event.mission", category="mission", event="started", members={}),
+        ],
+    )
+    def test_what_is_made_up_as_unknown_has_to_be_readable(self, made_up: Any) -> None:
+        assert refusal(made_up)

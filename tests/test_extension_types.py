@@ -335,12 +335,17 @@ WRITTEN: list[tuple[Any, Any, str, str]] = [
     (str, "\ud800", "", "text without lone surrogates"),
     (U32, -1, "", A_U32),
     (float, float("nan"), "", NUMBER),
-    (datetime, datetime(2026, 1, 2), "", "a datetime with a time zone"),
+    (
+        datetime,
+        datetime(2026, 1, 2),
+        "",
+        "a datetime with a time zone, of the years 1 to 9999 in UTC",
+    ),
     (Json, {"a": float("inf")}, "", "a finite number"),
     (Color, "red", "", "a member of Color"),
     (Size, "small", "", "a member of Size"),
     (Access, Access.READ | Access.WRITE, "", "a member of Access"),
-    (Target, {"host": "a", "port": 1}, "", "a Target"),
+    (Target, {"host": "a", "port": 1}, "", "an instance of Target"),
     (tuple[Target, ...], (Target(host="a", port=-1),), "[0].port", A_U32),
     (dict[str, U32], {"http": 1.5}, ".http", A_U32),
     (Decimal, 1, "", "a decimal"),
@@ -508,7 +513,7 @@ def test_a_message_is_of_the_kind_that_it_is_declared_as() -> None:
         category.event("e")(command())
     with pytest.raises(tp.RegistryError, match="is not a class derived from Command"):
         category.command("c")(Done)  # type: ignore[type-var]
-    with pytest.raises(tp.RegistryError, match="a message type and a tag are not empty"):
+    with pytest.raises(tp.RegistryError, match="are printable, and not empty"):
         category.command("")(command())
 
 

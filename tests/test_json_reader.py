@@ -224,6 +224,23 @@ def test_any_input_gives_an_object_or_a_protocol_error(frame: bytes | str) -> No
         assert isinstance(read(frame), dict)
 
 
+def test_a_stack_without_room_gives_an_error_too() -> None:
+    codec = tp.Codec(accelerated=False)
+    frame = '{"type":"ping","x":' + "[" * 100 + "]" * 100 + "}"
+
+    def deeper(levels: int) -> Any:
+        return deeper(levels - 1) if levels else codec.decode_command(frame)
+
+    assert codec.decode_command(frame).payload == tp.Ping()
+    outcomes = set()
+    for levels in range(600, sys.getrecursionlimit() - 80, 20):
+        try:
+            outcomes.add(type(deeper(levels).payload))
+        except tp.InvalidMessageError as error:
+            outcomes.add(type(error))
+    assert outcomes == {tp.Ping, tp.InvalidMessageError}
+
+
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()

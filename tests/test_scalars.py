@@ -1,5 +1,6 @@
 """The text forms of UUIDs and times."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -122,10 +123,31 @@ def test_timestamps(text: str, moment: datetime) -> None:
         "２026-01-02T03:04:05Z",
         "2026-01-02T03:04:05Z\n",
         "1767323045",
+        "2026-01-02T03:04:05.123456HELLOZ",
+        "2026-01-02T03:04:05.1234567;DROPZ",
+        "2026-01-02T03:04:05.123456,1Z",
+        "2026-01-02T03:04:05.123456٣Z",
+        "2026-01-02T03:04:05.899Z\0Z",
+        "2026-01-02T03:04Z\0.41078819Z",
     ],
 )
 def test_what_is_no_timestamp(text: str) -> None:
     assert parse_timestamp(text) is None
+
+
+STRICT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+@given(
+    st.from_regex(r"2026-01-02T03:04:05\.?[0-9]{0,9}.?.?.?Z", fullmatch=True)
+    | st.from_regex(
+        r"[0-9]{4}-?[0-9W][0-9]-?[0-9]{1,2}.[0-9:]{4,9}[.,]?[0-9]*.{0,3}", fullmatch=True
+    )
+)
+def test_nothing_else_is_a_timestamp(text: str) -> None:
+    """What the standard library makes of some other texts must not come through."""
+    if not STRICT.fullmatch(text):
+        assert parse_timestamp(text) is None
 
 
 def test_timestamps_are_written_in_utc_with_as_many_digits_as_needed() -> None:

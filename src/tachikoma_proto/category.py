@@ -19,6 +19,7 @@ import attrs
 from tachikoma_proto.base import Command, Event, Response
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.fields import ADVICE, LEAVES, is_frozen_attrs
+from tachikoma_proto.paths import is_text
 from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Scalar, Sender
 
 M = TypeVar("M", bound="Command[Any] | Event | Response")
@@ -172,8 +173,8 @@ class Category:
             cls: The type.
             wire: The scalar that stands for it on the wire, such as ``str`` or ``int``. What
                 comes is checked to be one, as strictly as any field, before ``read`` sees it.
-            read: Makes a value of it; raises ``ValueError``, ``TypeError``, ``ArithmeticError``
-                or ``LookupError`` for one that it refuses.
+            read: Makes a value of it; raises ``ValueError``, ``TypeError``, ``ArithmeticError``,
+                ``LookupError`` or ``AssertionError`` for one that it refuses.
             write: The reverse.
             expected: What the type is, as a noun phrase, for errors: ``a semantic version``.
 
@@ -217,8 +218,9 @@ class Category:
                 f"{where}: {cls.__module__}.{cls.__qualname__} is not a frozen attrs class; "
                 "put @attrs.frozen(kw_only=True) between it and this decorator"
             )
-        if not message_type or (kind in (Kind.COMMAND, Kind.EVENT) and not tag):
-            raise RegistryError(f"{where}: a message type and a tag are not empty")
+        names = [message_type, tag] if kind in (Kind.COMMAND, Kind.EVENT) else [message_type]
+        if not all(name and name.isprintable() and is_text(name) for name in names):
+            raise RegistryError(f"{where}: a message type and a tag are printable, and not empty")
         self._specs.append(MessageSpec(cls, kind, sender, message_type, self.name, tag, public))
         return cls
 

@@ -5,15 +5,15 @@ Rules:
 * Text → JSON object (``json_reader``) → message (``converter``); message → JSON object → text.
 * A frame is judged whole: every fault of the envelope and of the payload is in one error, and
   the frame's ``id`` with them.
-* What is written is what this codec would read.
+* What is written is what this codec would read, but for its size.
 * The converter and its hooks are made when they are first needed.
 """
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
@@ -23,10 +23,11 @@ from tachikoma_proto.base import Command
 from tachikoma_proto.converter import make_converter
 from tachikoma_proto.converter.frame_reader import FrameReader, ServerPayload
 from tachikoma_proto.converter.frame_writer import FrameWriter
-from tachikoma_proto.errors import EncodeError, FieldError
+from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError, ProtocolError
 from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
 from tachikoma_proto.json_tokens import is_too_deep
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
+from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.specs import Kind, Sender
 from tachikoma_proto.timestamps import utc_now
@@ -48,6 +49,8 @@ WARM_UP: Final = 16
 """How many frames a codec reads or writes before it gets the accelerator, which takes longer to
 load than they take."""
 
+_NO_ROOM: Final = FieldError("$", "no more nesting than the caller's stack has room for")
+
 _to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -65,6 +68,7 @@ class Codec:
 
     Raises:
         ImportError: ``accelerated`` is True and msgspec is not installed.
+        ValueError: ``max_size`` is less than 1.
 
     Example::
 
@@ -82,6 +86,8 @@ class Codec:
         accelerated: bool | None = None,
     ) -> None:
         self.registry: Final = Registry() if registry is None else registry
+        if max_size < 1:
+            raise ValueError(f"max_size is a number of bytes, at least 1, not {max_size}")
         self.max_size: Final = max_size
         self.forbid_unknown_fields: Final = forbid_unknown_fields
         self._frames_to_warm_up = WARM_UP
@@ -111,6 +117,7 @@ class Codec:
             InvalidMessageError: The frame is not what the contract says.
             UnknownMessageError: Its type is not that of a command.
             MessageTooLargeError: It is larger than ``max_size``.
+            TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
         return self._read_command(frame)
 
@@ -128,6 +135,7 @@ class Codec:
         Raises:
             InvalidMessageError: The frame is not what the contract says.
             MessageTooLargeError: It is larger than ``max_size``.
+            TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
         return self._read_server_message(frame)
 
@@ -154,6 +162,9 @@ class Codec:
             EncodeError: A peer could not read it; ``errors`` says where.
         """
         spec = self.registry.spec_of(type(payload))
+        is_client = spec is not None and spec.sender is Sender.CLIENT
+        if is_client and reply_to is not None:
+            raise EncodeError(errors=[FieldError("$.reply_to", "nothing: a command is no answer")])
         if spec is not None and spec.kind is Kind.KEEPALIVE:
             return self._write(
                 IncomingMessage(id=id, type=spec.message_type, timestamp=timestamp, payload=payload)
@@ -164,11 +175,9 @@ class Codec:
             "timestamp": utc_now() if timestamp is None else timestamp,
             "payload": payload,
         }
-        if spec is None or spec.sender is Sender.SERVER:
-            return self._write(OutgoingMessage(**made, reply_to=reply_to))
-        if reply_to is not None:
-            raise EncodeError(errors=[FieldError("$.reply_to", "nothing: a command is no answer")])
-        return self._write(Envelope(**made))
+        if is_client:
+            return self._write(Envelope(**made))
+        return self._write(OutgoingMessage(**made, reply_to=reply_to))
 
     def encode_message(self, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]) -> str:
         """Write a message in the envelope that it has.
@@ -185,24 +194,41 @@ class Codec:
         return self._write(envelope)
 
     def _plain_write(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
-        text = _to_text(self._writer.frame(envelope))
+        try:
+            frame = self._writer.frame(envelope)
+        except RecursionError:
+            frame = None
+        if frame is None:
+            raise EncodeError(errors=[_NO_ROOM])
+        if isinstance(envelope.payload, (UnknownMessage, UnknownEvent)):
+            self._refuse_unreadable(frame)
+        text = _to_text(frame)
         if is_too_deep(text, MAX_DEPTH):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
 
     def _plain_command(self, frame: Frame) -> IncomingMessage[Command[Any]]:
-        return self.reader.command(read_object(frame, self.max_size))
+        try:
+            return self.reader.command(read_object(frame, self.max_size))
+        except RecursionError:
+            pass
+        raise InvalidMessageError(errors=[_NO_ROOM])
 
     def _plain_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
-        return self.reader.server_message(read_object(frame, self.max_size))
+        try:
+            return self.reader.server_message(read_object(frame, self.max_size))
+        except RecursionError:
+            pass
+        raise InvalidMessageError(errors=[_NO_ROOM])
 
     def _warming_up(self, plain: Callable[[X], Y]) -> Callable[[X], Y]:
         """Count what is read and written without the accelerator; get it when it pays."""
 
         def count(given: X) -> Y:
             self._frames_to_warm_up -= 1
-            if self._frames_to_warm_up == 0 and find_spec("msgspec"):
-                self._accelerate()
+            if self._frames_to_warm_up == 0:
+                with suppress(ImportError):
+                    self._accelerate()
             return plain(given)
 
         return count
@@ -222,6 +248,16 @@ class Codec:
     @cached_property
     def _converter(self) -> Converter:
         return make_converter(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
+
+    def _refuse_unreadable(self, frame: dict[str, Any]) -> None:
+        """Refuse what was not kept, but made up, and would not be read."""
+        try:
+            self.reader.server_message(frame)
+        except ProtocolError as error:
+            errors = error.errors
+        else:
+            return
+        raise EncodeError(errors=errors)
 
     @cached_property
     def reader(self) -> FrameReader:

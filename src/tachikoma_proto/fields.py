@@ -20,6 +20,7 @@ import attrs
 
 from tachikoma_proto.base import SECRET, bounds_of
 from tachikoma_proto.errors import RegistryError
+from tachikoma_proto.paths import is_text
 from tachikoma_proto.shapes import (
     Array,
     Leaf,
@@ -29,6 +30,7 @@ from tachikoma_proto.shapes import (
     RecordField,
     Records,
     Shape,
+    nested_in,
 )
 
 LEAVES: Final[Mapping[Any, str]] = types.MappingProxyType(
@@ -76,7 +78,7 @@ def collect_records(classes: Iterable[type], scalars: Iterable[type] = ()) -> Re
         if cls not in records:
             records[cls] = _fields_of(cls, leaves)
             for field in records[cls]:
-                waiting.extend(_nested(field.shape))
+                waiting.extend(nested_in(field.shape))
     return types.MappingProxyType(records)
 
 
@@ -85,20 +87,12 @@ def is_frozen_attrs(cls: type) -> bool:
     return "__attrs_attrs__" in vars(cls) and attrs.inspect(cls).is_frozen
 
 
-def _nested(shape: Shape) -> list[type]:
-    match shape:
-        case Maybe(inner) | Array(_, inner) | Map(_, inner):
-            return _nested(inner)
-        case Record(cls):
-            return [cls]
-        case _:
-            return []
-
-
 def _fields_of(cls: type, leaves: Mapping[Any, str]) -> tuple[RecordField, ...]:
     where = f"{cls.__module__}.{cls.__qualname__}"
     if not is_frozen_attrs(cls):
         raise RegistryError(f"{where} is not a frozen attrs class: decorate it with @attrs.frozen")
+    if not attrs.inspect(cls).added_init:
+        raise RegistryError(f"{where} has a constructor of its own, which cannot be called for it")
     try:
         if any(_is_deferred(attribute.type) for attribute in attrs.fields(cls)):
             attrs.resolve_types(cls)
@@ -149,6 +143,8 @@ def _field_of(
 def _shape_of(annotation: Any, where: str, leaves: Mapping[Any, str]) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
+        if not _is_hashable_value(annotation):
+            raise RegistryError(f"{where}: the marks of an Annotated must be hashable")
         if (bounds := bounds_of(annotation)) is not None:
             return Leaf(annotation, bounds.name)
         return _shape_of(arguments[0], where, leaves)
@@ -200,9 +196,25 @@ def _inner_of(arguments: tuple[Any, ...], annotation: Any, where: str) -> Any:
 
 def _alternatives(values: Iterable[object], where: str) -> str:
     listed = list(values)
-    if not listed or not all(type(value) in (str, int) for value in listed):
-        raise RegistryError(f"{where}: an enum or a literal must be of strings or integers")
+    if not listed or not all(_is_alternative(value) for value in listed):
+        raise RegistryError(
+            f"{where}: an enum or a literal must be of strings or integers of 64 bits"
+        )
     return " | ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in listed)
+
+
+def _is_hashable_value(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_alternative(value: object) -> bool:
+    if type(value) is str:
+        return is_text(value)
+    return type(value) is int and -(2**63) <= value < 2**64
 
 
 def _name(annotation: object) -> str:

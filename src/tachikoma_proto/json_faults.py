@@ -14,7 +14,7 @@ from uuid import UUID
 
 from tachikoma_proto.errors import FieldError, InvalidMessageError
 from tachikoma_proto.json_tokens import recover_id
-from tachikoma_proto.paths import Path, cap, render
+from tachikoma_proto.paths import Path, cap, is_text, render
 from tachikoma_proto.uuids import parse_uuid
 
 
@@ -76,7 +76,7 @@ def _faults(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, _Mark):
         yield path, value.expected
     elif isinstance(value, str):
-        if not _is_text(value):
+        if not is_text(value):
             yield path, "text without lone surrogates"
     elif isinstance(value, list):
         for index, item in enumerate(value):
@@ -85,13 +85,9 @@ def _faults(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         for key, item in value.items():
             if key in value.repeated:
                 yield (*path, key), "a key that stands once in its object"
-            if not _is_text(key):
+            if not is_text(key):
                 yield path, "keys without lone surrogates"
             yield from _faults(item, (*path, key))
-
-
-def _is_text(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _id_of(value: Any) -> UUID | None:

@@ -55,13 +55,13 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int | float:
-    if len(text) > 308 and not is_finite_integer(text):
+    if len(text) > 308 and not _is_finite(text):
         raise Refused
     return -0.0 if text == "-0" else int(text)
 
 
-def is_finite_integer(text: str) -> bool:
-    """Tell whether a JSON integer is one that a double can hold, if only roughly."""
+def _is_finite(text: str) -> bool:
+    """Tell whether a double can hold a number."""
     number = float(text)
     return number - number == 0
 

@@ -35,6 +35,11 @@ def cap(errors: Iterable[FieldError]) -> list[FieldError]:
     return list(islice(errors, MAX_REPORTED))
 
 
+def is_text(text: str) -> bool:
+    """Tell whether text is free of lone surrogates, and so fit for UTF-8."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"

@@ -95,6 +95,37 @@ def _innermost(shape: Shape) -> Any:
             return kind
 
 
+def nested_in(shape: Shape) -> list[type]:
+    """Give the attrs class that stands in a shape, if one does."""
+    match shape:
+        case Maybe(inner) | Array(_, inner) | Map(_, inner):
+            return nested_in(inner)
+        case Record(cls):
+            return [cls]
+        case _:
+            return []
+
+
+def holding_themselves(records: Records) -> set[type]:
+    """Find the classes that stand in themselves, however deep.
+
+    Args:
+        records: The fields by class.
+    """
+
+    def reached_from(cls: type) -> set[type]:
+        seen: set[type] = set()
+        waiting = [cls]
+        while waiting:
+            for field in records[waiting.pop()]:
+                found = set(nested_in(field.shape)) - seen
+                seen |= found
+                waiting += found
+        return seen
+
+    return {cls for cls in records if cls in reached_from(cls)}
+
+
 def describe_field(field: RecordField, records: Records) -> str:
     """Name a field as the wire's contract does: ``topic: str``, ``message?: str``.
 

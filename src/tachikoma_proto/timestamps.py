@@ -21,6 +21,13 @@ _RFC3339: Final = re.compile(
     r"(?:[Zz]|([+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
 )
 
+is_utc_form: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
+).fullmatch
+"""Tells whether a text has the form that the reference and we write. ``datetime.fromisoformat``
+reads it, but may raise ``ValueError`` for a day that does not exist; it must not be given other
+forms, since it reads many that are none."""
+
 MAX_TEXT_TIME: Final = 100
 """How many characters a text time may have before it is taken for something else."""
 
@@ -35,9 +42,7 @@ def parse_timestamp(text: str) -> datetime | None:
         The time in UTC, or None if the text is not an RFC 3339 date-time, or names a day that
         does not exist or an instant outside the years 1 to 9999.
     """
-    # The form that the reference and we write. Every third character from the first hyphen on:
-    # the separators of 2026-01-02T03:04:05.678Z.
-    if text[4:20:3] == "--T::." and text[-1] == "Z" and len(text) > len("2026-01-02T03:04:05.Z"):
+    if is_utc_form(text):
         try:
             return datetime.fromisoformat(text)
         except ValueError:  # a leap second, or none at all

@@ -19,12 +19,14 @@ from tachikoma_proto.converter.mismatch import REFUSALS
 from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry import Registry
+from tachikoma_proto.shapes import holding_themselves
 from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
 _UTF8_MAX: Final = 4  # bytes a character
 
-_REFUSALS: Final = (msgspec.MsgspecError, Unsure, *REFUSALS)
-"""What msgspec, the generated code, and the validators of attrs classes raise."""
+_REFUSALS: Final = (msgspec.MsgspecError, Unsure, RecursionError, *REFUSALS)
+"""What msgspec, the generated code, and the validators of attrs classes raise; msgspec descends
+into what is nested too deep, until Python stops it."""
 
 Read: TypeAlias = Callable[[Frame], Any]
 """Reads a frame."""
@@ -44,7 +46,10 @@ class Accelerator:
     def __init__(self, registry: Registry, *, max_size: int) -> None:
         self._registry = registry
         self._max_size = max_size
-        self._structs = Structs(registry.records)
+        # What holds itself may be nested without end, a message in a message has its tags, and a
+        # declared scalar its own functions.
+        left_out = holding_themselves(registry.records) | {s.cls for s in registry if s.tags}
+        self._structs = Structs(registry.records, left_out | set(registry.scalars))
 
     def command_reader(self, otherwise: Read) -> Read:
         """Make the function that reads what a client sent.
@@ -56,12 +61,13 @@ class Accelerator:
         for spec in self._registry:
             if spec.kind is Kind.COMMAND and self._can_read(spec):
                 readers[self._command_envelope(spec)] = make_reader(spec, self._structs)
-        decode, sure_size = _decoder(readers), self._max_size // _UTF8_MAX
+        decode, max_size = _decoder(readers), self._max_size
+        sure_size = max_size // _UTF8_MAX
 
         def read(frame: Frame) -> Any:
             try:
-                text = frame if type(frame) is str else _text_of(frame)
-                if len(text) <= sure_size or _fits(text, self._max_size):
+                text = frame if type(frame) is str else _text_of(frame, max_size)
+                if len(text) <= sure_size or _fits(text, max_size):
                     envelope = decode(text)
                     return readers[type(envelope)](envelope, text)
             except _REFUSALS:
@@ -81,13 +87,14 @@ class Accelerator:
             _server_envelope(group[0].message_type, self._payloads(group, readers))
             for group in self._groups()
         ]
-        decode, sure_size = _decoder(envelopes), self._max_size // _UTF8_MAX
+        decode, max_size = _decoder(envelopes), self._max_size
+        sure_size = max_size // _UTF8_MAX
 
         # The twin of the above: to share it would cost a call for each frame.
         def read(frame: Frame) -> Any:
             try:
-                text = frame if type(frame) is str else _text_of(frame)
-                if len(text) <= sure_size or _fits(text, self._max_size):
+                text = frame if type(frame) is str else _text_of(frame, max_size)
+                if len(text) <= sure_size or _fits(text, max_size):
                     envelope = decode(text)
                     return readers[type(envelope.payload)](envelope, text)
             except _REFUSALS:
@@ -122,12 +129,12 @@ class Accelerator:
         is_incoming = spec.sender is Sender.CLIENT
         for envelope in (Envelope, IncomingMessage) if is_incoming else (Envelope, OutgoingMessage):
             with suppress(Unsure):
-                writers[envelope, spec.cls] = make_writer(spec, self._registry.records, envelope)
+                writers[envelope, spec.cls] = make_writer(spec, self._structs, envelope)
 
     def _can_read(self, spec: MessageSpec) -> bool:
         try:
-            self._structs.of_record(spec.cls, spec.tags)
-            make_reader(spec, self._structs)
+            # To make the decoder is when msgspec looks at the types.
+            msgspec.json.Decoder(self._structs.of_record(spec.cls, spec.tags))
         except Unsure:
             return False
         return True
@@ -173,7 +180,7 @@ def _server_envelope(message_type: str, payload: Any) -> Any:
         Field("reply_to", Union[UUID, None], required=False),
         Field("payload", payload),
     ]
-    return struct(message_type, fields, "type", message_type)
+    return struct("Envelope", fields, "type", message_type)
 
 
 def _decoder(envelopes: Any) -> Callable[[str], Any]:
@@ -181,8 +188,13 @@ def _decoder(envelopes: Any) -> Callable[[str], Any]:
     return decode
 
 
-def _text_of(frame: Frame) -> str:
-    return frame if isinstance(frame, str) else str(bytes(frame), "utf-8")
+def _text_of(frame: Frame, max_size: int) -> str:
+    if isinstance(frame, str):
+        return frame
+    # memoryview takes nothing but bytes: what is no frame is refused here too.
+    if memoryview(frame).nbytes > max_size:
+        raise Unsure
+    return str(bytes(frame), "utf-8")
 
 
 def _fits(text: str, max_size: int) -> bool:

@@ -2,19 +2,16 @@
 
 Rules:
 
-* Nothing that comes from a frame is ever in the source: it is made of field names, which are
-  Python's own, and of values bound by name.
+* Nothing that comes from a frame is ever in the source. It is made of field names, of message
+  types and tags as Python writes them, and of values bound by name.
 """
 
-import linecache
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from tachikoma_proto.accelerator.instances import twin_of
-
-_FILES: Final = count()
 
 
 class Code:
@@ -73,11 +70,7 @@ class Code:
         Args:
             names: The values that the source refers to by names of its own.
         """
-        source = "\n".join(self._lines) + "\n"
-        filename = f"<tachikoma_proto generated {next(_FILES)}>"
         namespace: dict[str, Any] = {**names, **self._values}
-        exec(compile(source, filename, "exec"), namespace)
-        # So that a traceback shows the lines.
-        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        exec("\n".join(self._lines), namespace)
         function: Callable[..., Any] = namespace["function"]
         return function

@@ -25,7 +25,7 @@ from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
 from tachikoma_proto.specs import MessageSpec, Sender
-from tachikoma_proto.timestamps import parse_timestamp
+from tachikoma_proto.timestamps import is_utc_form, parse_timestamp
 
 ReadFrame: TypeAlias = Callable[[Any, str], Any]
 """Takes the envelope's struct and the frame; gives the envelope."""
@@ -56,15 +56,14 @@ _NAMES: Final[dict[str, Any]] = {
     "UNSET": UNSET,
     "Unsure": Unsure,
     "fromisoformat": datetime.fromisoformat,
+    "is_utc_form": is_utc_form,
     "parse": _parse,
     "refuse_negative_zero": _refuse_negative_zero,
     "count": _count,
 }
 
 # As ``parse_timestamp`` begins, without a call of ours.
-_TIMESTAMP: Final = (
-    't = fromisoformat(t) if t[4:20:3] == "--T::." and t[-1] == "Z" and len(t) > 21 else parse(t)'
-)
+_TIMESTAMP: Final = "t = fromisoformat(t) if is_utc_form(t) else parse(t)"
 
 
 def make_reader(spec: MessageSpec, structs: Structs, *, needed: Collection[str] = ()) -> ReadFrame:
@@ -74,9 +73,6 @@ def make_reader(spec: MessageSpec, structs: Structs, *, needed: Collection[str] 
         spec: The message.
         structs: What made the struct of its payload.
         needed: The tags that have to stand in the payload.
-
-    Raises:
-        Unsure: The class has a default that cannot be made beforehand.
     """
     code = Code()
     generator = _Records(code, structs)
@@ -192,11 +188,9 @@ class _Records:
 
     def _default(self, cls: type[Any], name: str) -> str:
         default: Any = attrs.fields_dict(cls)[name].default
-        if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-            return self._code.bind(default)
-        if default.takes_self:
-            raise Unsure
-        return f"{self._code.bind(default.factory)}()"
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            return f"{self._code.bind(default.factory)}()"
+        return self._code.bind(default)
 
     def _value(self, shape: Shape, variable: str) -> None:
         """Check the value in a variable, account for its commas, and finish it."""

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
 
+import attrs
 import msgspec
 from attrs import frozen
 from msgspec import UNSET, Meta, UnsetType, defstruct
@@ -25,6 +26,9 @@ from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Reco
 
 INT64_MAX: Final = 2**63 - 1
 """The largest bound that msgspec takes."""
+
+
+_MISSING: Final[Any] = enum.Enum._missing_
 
 
 class Unsure(Exception):
@@ -51,12 +55,13 @@ class Structs:
 
     Args:
         records: The fields of the records.
+        left_out: Types of which, where they stand in fields, the accelerator is not sure.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, left_out: Container[type] = ()) -> None:
         self.records = records
+        self.left_out = left_out
         self._made: dict[type, type[msgspec.Struct]] = {}
-        self._open: set[type] = set()
 
     def of_record(
         self,
@@ -82,7 +87,7 @@ class Structs:
             for name, tag in tags.items()
             if name != union_tag
         ]
-        fields += [self._field(field) for field in self.records[cls]]
+        fields += [self._field(cls, field) for field in self.records[cls]]
         return struct(cls.__name__, fields, union_tag, tags.get(union_tag, ""))
 
     def can_read(self, shape: Shape) -> bool:
@@ -100,6 +105,8 @@ class Structs:
             Unsure: There is none.
         """
         match shape:
+            case Leaf(kind, _) | Record(kind) if kind in self.left_out:
+                raise Unsure
             case Leaf(kind, _):
                 return _leaf(kind)
             case Maybe(inner):
@@ -112,21 +119,18 @@ class Structs:
             case _:
                 raise Unsure
 
-    def _field(self, field: RecordField) -> Field:
+    def _field(self, cls: type[Any], field: RecordField) -> Field:
+        default: Any = attrs.fields_dict(cls)[field.name].default
+        if isinstance(default, attrs.Factory) and default.takes_self:  # type: ignore[arg-type]
+            raise Unsure
         if field.required or self.can_read(field.shape):
             return Field(field.name, self.type_of(field.shape), field.required)
         # Left out, or null where that is the same: nothing else is surely right.
         return Field(field.name, None if isinstance(field.shape, Maybe) else UnsetType, False)
 
     def _nested(self, cls: type) -> type[msgspec.Struct]:
-        if cls in self._open:  # it holds itself, and could be nested without end
-            raise Unsure
-        self._open.add(cls)
-        try:
-            if cls not in self._made:
-                self._made[cls] = self.of_record(cls, {})
-        finally:
-            self._open.remove(cls)
+        if cls not in self._made:
+            self._made[cls] = self.of_record(cls, {})
         return self._made[cls]
 
 
@@ -168,11 +172,19 @@ def _leaf(kind: Any) -> Any:
     if bounds is not None:
         return Annotated[float, Meta(gt=-bounds.limit, lt=bounds.limit)]
     values = _values(kind)
-    is_of_one_kind = len({type(value) for value in values}) == 1
-    # A comma would be counted as if it parted members; "-0" would be taken for 0.
-    if not is_of_one_kind or 0 in values or any("," in str(value) for value in values):
+    # An enum may make members of values that are none.
+    makes_members = getattr(kind, "_missing_", _MISSING).__func__ is not _MISSING.__func__
+    if makes_members or len({type(value) for value in values}) != 1:
+        raise Unsure
+    if not all(_is_sure(value) for value in values):
         raise Unsure
     return kind
+
+
+def _is_sure(value: str | int) -> bool:
+    if isinstance(value, str):
+        return "," not in value  # it would be counted as if it parted members
+    return 0 != value <= INT64_MAX  # "-0" would be taken for 0
 
 
 def _values(kind: Any) -> list[Any]:
@@ -184,4 +196,6 @@ def _values(kind: Any) -> list[Any]:
 
 
 def _integer(bounds: IntRange) -> Any:
+    if not -INT64_MAX - 1 <= bounds.low <= INT64_MAX:
+        raise Unsure
     return Annotated[int, Meta(ge=bounds.low, le=min(bounds.high, INT64_MAX))]

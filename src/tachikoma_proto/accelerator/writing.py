@@ -20,11 +20,11 @@ import msgspec
 from msgspec import defstruct
 
 from tachikoma_proto.accelerator.code import Code
-from tachikoma_proto.accelerator.structs import Unsure
+from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.scalars import JSON_INTEGER
 from tachikoma_proto.messages.envelope import OutgoingMessage
-from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, Records, Shape
+from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, Shape
 from tachikoma_proto.specs import MessageSpec
 from tachikoma_proto.timestamps import format_timestamp
 
@@ -59,12 +59,12 @@ _TIMESTAMP: Final = (
 )
 
 
-def make_writer(spec: MessageSpec, records: Records, envelope: type[Any]) -> WriteFrame:
+def make_writer(spec: MessageSpec, structs: Structs, envelope: type[Any]) -> WriteFrame:
     """Generate the function that makes what msgspec writes of one message in one envelope.
 
     Args:
         spec: The message.
-        records: The fields of its class and of those nested in it.
+        structs: What knows the fields of its class and of those nested in it.
         envelope: The envelope's class.
 
     Raises:
@@ -72,7 +72,7 @@ def make_writer(spec: MessageSpec, records: Records, envelope: type[Any]) -> Wri
     """
     is_outgoing = envelope is OutgoingMessage
     code = Code()
-    generator = _Records(code, records)
+    generator = _Records(code, structs)
     with code.block("def function(e):"):
         code.add(f"if e.type != {spec.message_type!r}: raise Unsure")
         code.add("i = e.id", "t = e.timestamp", "p = e.payload")
@@ -116,9 +116,9 @@ def _construct(
 class _Records:
     """Generates the code that checks records and makes structs of them."""
 
-    def __init__(self, code: Code, records: Records) -> None:
+    def __init__(self, code: Code, structs: Structs) -> None:
         self._code = code
-        self._records = records
+        self._structs = structs
 
     def write(self, cls: type[Any], source: str, target: str, tags: Mapping[str, str]) -> None:
         """Make ``target`` of the instance ``source``.
@@ -133,7 +133,7 @@ class _Records:
         code.add(f"if type({source}) is not {code.bind(cls)}: raise Unsure")
         members = {name: repr(tag) for name, tag in tags.items()}
         optional = []
-        for field in self._records[cls]:
+        for field in self._structs.records[cls]:
             variable = members[field.name] = code.fresh("f")
             code.add(f"{variable} = {source}.{field.name}")
             self._value(field.shape, variable)
@@ -145,6 +145,8 @@ class _Records:
         """Check the value in a variable, and make of it what msgspec writes."""
         code = self._code
         match shape:
+            case Leaf(kind, _) | Record(kind) if kind in self._structs.left_out:
+                raise Unsure
             case Leaf(kind, _):
                 self._leaf(kind, variable)
             case Maybe(inner):

@@ -86,8 +86,9 @@ def read_captured(codec: Codec, frame: bytes, sender: Sender | None = None) -> C
 
 
 def _read_of_either(codec: Codec, content: JsonObject) -> Captured:
-    captured = _attempt(codec, content, Sender.SERVER, None)
-    return Captured(sender=None, message=captured.message, error=captured.error)
+    attempts = [_attempt(codec, content, one, None) for one in (Sender.SERVER, Sender.CLIENT)]
+    read = next((attempt for attempt in attempts if attempt.message), attempts[-1])
+    return Captured(sender=None, message=read.message, error=read.error)
 
 
 def _attempt(

@@ -22,7 +22,9 @@ LARGE: Final = 4 * 2**20
 
 @frozen
 class Progress:
-    """Attributes:
+    """What a subcommand says while it reads.
+
+    Attributes:
     advance: Says that so many more bytes were read.
     say: Prints a line of the result.
     """

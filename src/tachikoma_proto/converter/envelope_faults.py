@@ -70,8 +70,17 @@ def _faults(
     elif message_type.startswith(EVENT_PREFIX):
         category = message_type.removeprefix(EVENT_PREFIX)
         yield from _event_faults(reading, frame, category)
-    if reading.forbid_unknown_fields:
+    is_known = spec is not None or _is_known_event(reading, frame, message_type)
+    if reading.forbid_unknown_fields and is_known:
         yield from find_unknown_fields(frame, {field.name for field in envelope} | {"payload"}, ())
+
+
+def _is_known_event(reading: Side, frame: dict[str, Any], message_type: str) -> bool:
+    payload = frame.get("payload")
+    category = message_type.removeprefix(EVENT_PREFIX)
+    members = reading.registry.members(Kind.EVENT, category)
+    tag = payload.get("event") if type(payload) is dict else None
+    return message_type.startswith(EVENT_PREFIX) and isinstance(tag, str) and tag in members
 
 
 def _payload_faults(reading: Side, frame: dict[str, Any], cls: type) -> Iterator[FieldError]:
@@ -91,7 +100,8 @@ def _event_faults(reading: Side, frame: dict[str, Any], category: str) -> Iterat
     tag = payload.get("event")
     members = reading.registry.members(Kind.EVENT, category)
     if not isinstance(tag, str):
-        yield FieldError("$.payload.event", f"the tag of an event ({', '.join(members)})")
+        known = f" ({', '.join(members)})" if members else ""
+        yield FieldError("$.payload.event", f"the tag of an event{known}")
     elif tag in members:
         for fault in find_faults(reading, Record(members[tag]), payload, ("payload",)):
             if fault.path != render(("payload", "category")):

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from cattrs import Converter
 
 from tachikoma_proto.converter.envelope_fields import INCOMING, OUTGOING
-from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.converter.scalars import write_json, write_str, write_timestamp, write_uuid
 from tachikoma_proto.errors import EncodeError, FieldError
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
@@ -23,7 +23,7 @@ from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Record, RecordField
 from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
-_REFUSALS: Final = (ValueError, TypeError)
+_IN_ENVELOPE: Final = frozenset(field.name for field in OUTGOING)
 
 _WritePayload: TypeAlias = Callable[[Any], dict[str, Any]]
 
@@ -55,8 +55,7 @@ class FrameWriter:
         try:
             if isinstance(payload, (UnknownMessage, UnknownEvent)):
                 if self._misfit(envelope) is None:
-                    frame = _write_envelope(envelope)
-                    return {**frame, **_free_members(payload), **frame}
+                    return _write_envelope(envelope) | _free_members(payload)
             else:
                 spec, write = self._fit(envelope)
                 if envelope.type == spec.message_type:
@@ -65,7 +64,7 @@ class FrameWriter:
                     if written or spec.kind is not Kind.KEEPALIVE:
                         frame["payload"] = written
                     return frame
-        except _REFUSALS:
+        except REFUSALS:
             pass
         raise EncodeError(errors=cap(self._explain(envelope)))
 
@@ -142,5 +141,7 @@ def _envelope_of(envelope: object) -> tuple[RecordField, ...]:
 
 
 def _free_members(payload: UnknownMessage | UnknownEvent) -> dict[str, Any]:
+    if not _IN_ENVELOPE.isdisjoint(payload.members):
+        raise Mismatch("members that are not those of the envelope")
     members: dict[str, Any] = write_json(dict(payload.members))
     return members

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError)
+REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
 """How the code of others refuses a value: validators, the functions of a declared scalar, and
 what cattrs generates, to which a missing field is a ``KeyError``."""
 

@@ -10,7 +10,7 @@ Rules:
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
@@ -33,8 +33,8 @@ def configure_records(
     is_record = registry.records.__contains__
     reader = partial(_reader, registry, forbid_unknown_fields)
     writer = partial(_writer, registry)
-    converter.register_structure_hook_factory(_hashable(is_record), reader)
-    converter.register_unstructure_hook_factory(_hashable(is_record), writer)
+    converter.register_structure_hook_factory(_class_that(is_record), reader)
+    converter.register_unstructure_hook_factory(_class_that(is_record), writer)
 
 
 def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
@@ -43,14 +43,16 @@ def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
     return spec.tags if spec else {}
 
 
-def _hashable(predicate: Callable[[type], bool]) -> Callable[[Any], bool]:
+def _class_that(predicate: Callable[[type], bool]) -> Callable[[Any], bool]:
     return lambda kind: isinstance(kind, type) and predicate(kind)
 
 
 def _reader(
     registry: Registry, forbid_unknown_fields: bool, cls: Any, converter: Converter
 ) -> Callable[[Any, Any], Any]:
-    read_fields = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=False)
+    # An override for each field, so that no mark in an annotation can rename one.
+    plain: Any = {field.name: override() for field in registry.records[cls]}
+    read_fields = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=False, **plain)
     tags = tuple(tags_of(registry, cls).items())
     known = {name for name, _ in tags} | {field.name for field in registry.records[cls]}
 
@@ -68,18 +70,16 @@ def _reader(
 
 
 def _writer(registry: Registry, cls: Any, converter: Converter) -> Callable[[Any], Any]:
-    optional = {
-        field.name: override(omit_if_default=True)
+    overrides: Any = {
+        field.name: override(omit_if_default=isinstance(field.shape, Maybe))
         for field in registry.records[cls]
-        if isinstance(field.shape, Maybe)
     }
-    # The overrides share their ** with the function's own options, which types cannot tell.
-    write_fields = cast(Any, make_dict_unstructure_fn)(cls, converter, **optional)
+    write_fields = make_dict_unstructure_fn(cls, converter, **overrides)
     tags = dict(tags_of(registry, cls))
 
     def write(value: Any) -> Any:
         if type(value) is not cls:
-            raise Mismatch(f"a {cls.__qualname__}")
+            raise Mismatch(f"an instance of {cls.__qualname__}")
         return {**tags, **write_fields(value)}
 
     return write

@@ -24,8 +24,8 @@ from tachikoma_proto.uuids import parse_uuid
 JSON_INTEGER: Final = IntRange("int", -(2**63), 2**64 - 1)
 """The bounds of a plain ``int``: what peers hold in 64 bits, signed or not."""
 
-MAX_JSON_DEPTH: Final = 120
-"""How deep free JSON may be nested when it is written; the frame around it is a part too."""
+MAX_JSON_DEPTH: Final = 128
+"""Where free JSON that is written is surely nested too deep, whatever the frame around it."""
 
 
 Read: TypeAlias = Callable[[Any, Any], Any]
@@ -54,11 +54,8 @@ def configure_scalars(
         converter.register_unstructure_hook(kind, write)
     converter.register_structure_hook_func(lambda kind: kind is Any, lambda value, _: value)
     converter.register_unstructure_hook_func(lambda kind: kind is Any, write_json)
-    for is_kind, make_hooks in (
-        (_is_bounded, _bounded),
-        (_is_literal, _literal),
-    ):
-        _configure_family(converter, is_kind, make_hooks)
+    _configure_family(converter, _is_bounded, _bounded)
+    _configure_family(converter, _is_literal, _literal)
     for enumeration in enums:
         # By class, not by predicate: cattrs would take a StrEnum for a str.
         read, write = _enum(enumeration)
@@ -73,7 +70,7 @@ def configure_scalars(
 def _configure_family(
     converter: Converter,
     is_kind: Callable[[Any], bool],
-    make_hooks: "Callable[[Any], tuple[Read, Write]]",
+    make_hooks: Callable[[Any], tuple[Read, Write]],
 ) -> None:
     converter.register_structure_hook_factory(is_kind, lambda kind: make_hooks(kind)[0])
     converter.register_unstructure_hook_factory(is_kind, lambda kind: make_hooks(kind)[1])
@@ -131,7 +128,7 @@ def write_timestamp(value: Any) -> str:
     """Write an aware time as RFC 3339, in UTC."""
     if isinstance(value, datetime) and (text := format_timestamp(value)) is not None:
         return text
-    raise Mismatch("a datetime with a time zone")
+    raise Mismatch("a datetime with a time zone, of the years 1 to 9999 in UTC")
 
 
 def write_json(value: Any, depth: int = 0) -> Any:
@@ -169,7 +166,12 @@ def _integer(bounds: IntRange) -> tuple[Read, Write]:
             return value
         raise Mismatch(expected)
 
-    return read, read
+    def write(value: Any) -> int:
+        # Also an instance of a subclass, as libraries for numbers have them; no bool.
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        return read(int(value) if is_integer else value)
+
+    return read, write
 
 
 def _float(bounds: FloatRange) -> tuple[Read, Write]:
@@ -177,14 +179,19 @@ def _float(bounds: FloatRange) -> tuple[Read, Write]:
     expected = f"a finite number ({bounds.name})"
 
     def read(value: Any, _: Any = None) -> float:
-        if type(value) in (float, int) and -limit < value < limit:
+        if type(value) is float or type(value) is int:
             try:
-                return float(value)
+                number = float(value)
             except OverflowError:
-                pass
+                raise Mismatch(expected) from None
+            if -limit < number < limit:
+                return number
         raise Mismatch(expected)
 
-    return read, read
+    def write(value: Any) -> float:
+        return read(float(value) if isinstance(value, float) else value)
+
+    return read, write
 
 
 def _is_bounded(kind: Any) -> bool:
@@ -206,9 +213,12 @@ def _declared(converter: Converter, scalar: Scalar) -> tuple[Read, Write]:
     def read(value: Any, _: Any) -> Any:
         value = read_wire(value, scalar.wire)
         try:
-            return scalar.read(value)
+            made = scalar.read(value)
         except REFUSALS:
             raise Mismatch(scalar.expected) from None
+        if not isinstance(made, scalar.cls):
+            raise Mismatch(scalar.expected)
+        return made
 
     def write(value: Any) -> Any:
         if not isinstance(value, scalar.cls):

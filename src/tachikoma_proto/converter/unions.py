@@ -93,7 +93,8 @@ def _reader(
     hooks: dict[str, Callable[[Any, Any], Any]] = {}
 
     def read(value: Any, _: Any) -> Any:
-        hook = hooks.get(value.get(tag_field)) if type(value) is dict else None
+        tag: Any = value.get(tag_field) if type(value) is dict else None
+        hook = hooks.get(tag)
         if hook is None:
             tag = read_tag(value, tag_field, category)
             if tag not in members:

@@ -12,14 +12,14 @@ import enum
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
 from uuid import UUID
 
-from tachikoma_proto.base import Command, Event, FloatRange, IntRange, Response
+from tachikoma_proto.base import Command, Event, IntRange, Response, bounds_of
 from tachikoma_proto.converter.scalars import JSON_INTEGER
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import Array, Leaf, Map, Maybe, Record, RecordField, Shape
+from tachikoma_proto.shapes import Array, Leaf, Map, Maybe, Record, Shape
 from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Sender
 from tachikoma_proto.testing.needs_hypothesis import strategies as st
 from tachikoma_proto.testing.source import Source, registry_of
@@ -142,14 +142,11 @@ class _Maker:
             self._made[cls] = st.deferred(lambda: made)
             fields = self._registry.records[cls]
             made = st.fixed_dictionaries(
-                {field.name: self._field(field) for field in fields if field.required},
-                optional={field.name: self._field(field) for field in fields if not field.required},
+                {field.name: self._shape(field.shape) for field in fields if field.required},
+                optional={f.name: self._shape(f.shape) for f in fields if not f.required},
             ).map(lambda values: cls(**values))
             self._made[cls] = made
         return self._made[cls]
-
-    def _field(self, field: RecordField) -> st.SearchStrategy[Any]:
-        return self._shape(field.shape)
 
     def _shape(self, shape: Shape) -> st.SearchStrategy[Any]:
         match shape:
@@ -178,11 +175,7 @@ class _Maker:
             return st.sampled_from(get_args(kind))
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             return st.sampled_from(kind)
-        if get_origin(kind) is Annotated:
-            marks = get_args(kind)[1:]
-            for mark in marks:
-                if isinstance(mark, IntRange):
-                    return _integers(mark)
-                if isinstance(mark, FloatRange):
-                    return _floats(mark.limit)
-        return _LEAVES[kind]
+        bounds = bounds_of(kind)
+        if bounds is None:
+            return _LEAVES[kind]
+        return _integers(bounds) if isinstance(bounds, IntRange) else _floats(bounds.limit)
