@@ -410,7 +410,7 @@ class Grade(enum.Enum):
     GOOD = "good"
 
     @classmethod
-    def _missing_(cls, _: object) -> "Grade":
+    def _missing_(cls, value: object) -> "Grade":
         return cls.GOOD
 
 

@@ -21,12 +21,17 @@ _RFC3339: Final = re.compile(
     r"(?:[Zz]|([+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
 )
 
-is_utc_form: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
-).fullmatch
-"""Tells whether a text has the form that the reference and we write. ``datetime.fromisoformat``
-reads it, but may raise ``ValueError`` for a day that does not exist; it must not be given other
-forms, since it reads many that are none."""
+ZEROED: Final = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
+"""A table for ``bytes.translate`` that makes each digit a zero."""
+
+UTC_FORMS: Final = frozenset(
+    f"0000-00-00T00:00:00{fraction}Z".encode()
+    for fraction in ("", *("." + "0" * digits for digits in range(1, 10)))
+)
+"""The forms that the reference and we write, with each digit a zero. To look a text up here takes
+half the time of a pattern. ``datetime.fromisoformat`` must not be given other texts, since it reads
+many that are no timestamps; of these it refuses days and times that do not exist, but for the hour
+24, which later versions read."""
 
 MAX_TEXT_TIME: Final = 100
 """How many characters a text time may have before it is taken for something else."""
@@ -42,7 +47,7 @@ def parse_timestamp(text: str) -> datetime | None:
         The time in UTC, or None if the text is not an RFC 3339 date-time, or names a day that
         does not exist or an instant outside the years 1 to 9999.
     """
-    if is_utc_form(text):
+    if text.encode(errors="replace").translate(ZEROED) in UTC_FORMS and text[11:13] < "24":
         try:
             return datetime.fromisoformat(text)
         except ValueError:  # a leap second, or none at all

@@ -25,7 +25,7 @@ from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
 from tachikoma_proto.specs import MessageSpec, Sender
-from tachikoma_proto.timestamps import is_utc_form, parse_timestamp
+from tachikoma_proto.timestamps import UTC_FORMS, ZEROED, parse_timestamp
 
 ReadFrame: TypeAlias = Callable[[Any, str], Any]
 """Takes the envelope's struct and the frame; gives the envelope."""
@@ -56,14 +56,18 @@ _NAMES: Final[dict[str, Any]] = {
     "UNSET": UNSET,
     "Unsure": Unsure,
     "fromisoformat": datetime.fromisoformat,
-    "is_utc_form": is_utc_form,
+    "ZEROED": ZEROED,
+    "UTC_FORMS": UTC_FORMS,
     "parse": _parse,
     "refuse_negative_zero": _refuse_negative_zero,
     "count": _count,
 }
 
 # As ``parse_timestamp`` begins, without a call of ours.
-_TIMESTAMP: Final = "t = fromisoformat(t) if is_utc_form(t) else parse(t)"
+_TIMESTAMP: Final = (
+    "t = fromisoformat(t) if t.encode().translate(ZEROED) in UTC_FORMS and t[11:13] < '24' "
+    "else parse(t)"
+)
 
 
 def make_reader(spec: MessageSpec, structs: Structs, *, needed: Collection[str] = ()) -> ReadFrame:
