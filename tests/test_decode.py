@@ -102,7 +102,12 @@ class TestCommands:
         message = codec.decode_command('{"type":"pong"}')
         assert message == tp.IncomingMessage(type="pong", payload=tp.Pong())
 
-    @pytest.mark.parametrize("message_type", ["nope", "ack", "event.mission", "PING", ""])
+    def test_only_a_bare_pong_is(self) -> None:
+        for members in ({"id": ID}, {"timestamp": NOW}, {"id": None}):
+            error = refused_command(json.dumps({"type": "pong"} | members))
+            assert error.code == "unknown_message"
+
+    @pytest.mark.parametrize("message_type", ["nope", "ack", "event.mission", "PING", "pong", ""])
     def test_a_server_refuses_all_but_commands(self, message_type: str) -> None:
         error = refused_command(from_client(type=message_type))
         assert isinstance(error, tp.UnknownMessageError)

@@ -72,6 +72,8 @@ def test_times_are_written_in_utc() -> None:
 
 def test_a_keepalive_is_said_bare() -> None:
     assert codec.encode(tp.Pong()) == '{"type":"pong"}'
+    fault = "$: expected nothing but the type: this is a client's keepalive"
+    assert refusal(tp.Pong(), id=ID) == refusal(tp.Pong(), timestamp=NOW) == [fault]
 
 
 @pytest.mark.parametrize(

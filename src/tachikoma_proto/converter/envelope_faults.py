@@ -9,7 +9,7 @@ Rules:
 from collections.abc import Iterator
 from typing import Any
 
-from tachikoma_proto.converter.envelope_fields import INCOMING, OUTGOING, is_bare
+from tachikoma_proto.converter.envelope_fields import INCOMING, OUTGOING, is_bare, said_in
 from tachikoma_proto.converter.faults import (
     Side,
     find_faults,
@@ -40,9 +40,7 @@ def explain_refusal(reading: Side, frame: dict[str, Any], sender: Sender) -> Pro
         The error, with the frame's id where that can be read.
     """
     message_type = frame.get("type")
-    spec = None
-    if isinstance(message_type, str):
-        spec = reading.registry.spec_for(sender, message_type)
+    spec = said_in(reading.registry, sender, frame)
     message_id = frame.get("id")
     found: dict[str, Any] = {
         "errors": cap(_faults(reading, frame, sender, spec)),

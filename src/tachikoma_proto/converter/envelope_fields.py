@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Leaf, Maybe, RecordField
-from tachikoma_proto.specs import Kind, MessageSpec
+from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
 _UUID: Final = Leaf(UUID, "uuid")
 _TIMESTAMP: Final = Leaf(datetime, "timestamp")
@@ -26,6 +27,18 @@ OUTGOING: Final = (
     _field("reply_to", _UUID, False),
 )
 """The envelope of what a server says."""
+
+
+def said_in(registry: Registry, sender: Sender, frame: dict[str, Any]) -> MessageSpec | None:
+    """Find what a frame says; None if its type is none that the side says, or an event's.
+
+    A client's keepalive is one only where it is bare: with an id it would want an answer.
+    """
+    message_type = frame.get("type")
+    spec = registry.spec_for(sender, message_type) if isinstance(message_type, str) else None
+    if spec is None or sender is Sender.SERVER or spec.kind is not Kind.KEEPALIVE:
+        return spec
+    return spec if is_bare(spec, frame) else None
 
 
 def is_bare(spec: MessageSpec, frame: dict[str, Any]) -> bool:

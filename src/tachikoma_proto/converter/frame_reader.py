@@ -15,7 +15,7 @@ from uuid import UUID
 from cattrs import Converter
 
 from tachikoma_proto.base import Command, Event, Response
-from tachikoma_proto.converter.envelope_fields import OUTGOING, is_bare
+from tachikoma_proto.converter.envelope_fields import OUTGOING, is_bare, said_in
 from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.converter.scalars import read_timestamp, read_uuid
 from tachikoma_proto.converter.unions import Tagged, UnknownTag, read_tag
@@ -59,7 +59,7 @@ class FrameReader:
             InvalidMessageError: The frame is not what the contract says.
         """
         try:
-            spec = self._registry.spec_for(Sender.CLIENT, _type_of(frame))
+            spec = said_in(self._registry, Sender.CLIENT, frame)
             if spec is not None:
                 self._refuse_unknown_members(frame, reply=False)
                 message_id, timestamp = frame.get("id"), frame.get("timestamp")

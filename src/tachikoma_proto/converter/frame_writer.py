@@ -58,7 +58,7 @@ class FrameWriter:
                     return _write_envelope(envelope) | _free_members(payload)
             else:
                 spec, write = self._fit(envelope)
-                if envelope.type == spec.message_type:
+                if envelope.type == spec.message_type and _may_have(spec, envelope):
                     frame = _write_envelope(envelope)
                     written = write(payload)
                     if written or spec.kind is not Kind.KEEPALIVE:
@@ -97,6 +97,8 @@ class FrameWriter:
             message_type = spec.message_type
             said = sender and self._registry.spec_for(sender, message_type)
             may_say = sender in (None, spec.sender) or bool(said and said.cls is spec.cls)
+            if not _may_have(spec, envelope):
+                return FieldError("$", "nothing but the type: this is a client's keepalive")
         if envelope.type != message_type:
             return FieldError("$.type", "the message type of the payload")
         if sender and not may_say:
@@ -120,6 +122,12 @@ class FrameWriter:
                 yield FieldError("$", mismatch.expected)
         else:
             yield from find_faults(side, Record(type(payload)), payload, ("payload",))
+
+
+def _may_have(spec: MessageSpec, envelope: Envelope[Any] | IncomingMessage[Any]) -> bool:
+    """Tell whether an envelope has no more than may go with what it says."""
+    is_bare = envelope.id is None and envelope.timestamp is None
+    return is_bare or spec.kind is not Kind.KEEPALIVE
 
 
 def _write_envelope(envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class ErrorResponse(Response):
         return cls(code="auth_required", message="authentication required")
 
     @classmethod
-    def invalid_message(cls, message: str) -> "ErrorResponse":
+    def invalid_message(cls, message: str = "invalid message") -> "ErrorResponse":
         """Refuse a frame; ``message`` says why and holds nothing of the frame."""
         return cls(code="invalid_message", message=message)
 

@@ -82,6 +82,8 @@ def envelopes_of(
     """Make up what a declaration says, as :func:`envelopes` does of a class."""
     maybe_id, payload = st.none() | st.uuids(), _Maker(registry, types).record(spec.cls)
     says = st.just(EVENT_PREFIX + spec.category if spec.kind is Kind.EVENT else spec.message_type)
+    if spec.sender is Sender.CLIENT and spec.kind is Kind.KEEPALIVE:
+        return st.builds(IncomingMessage, type=says, payload=payload)
     if spec.sender is Sender.CLIENT:
         times = st.none() | _TIMES
         return st.builds(IncomingMessage, id=maybe_id, type=says, timestamp=times, payload=payload)
