@@ -1,0 +1,240 @@
+"""What is refused when a registry is built or before, and what is said to do instead."""
+
+import enum
+import typing
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Literal, NewType
+
+import attrs
+import pytest
+from attrs import frozen
+from one_field import (
+    Target,
+    codec_of,
+    message_of,
+    read,
+    scalars,
+)
+
+import tachikoma_proto as tp
+from tachikoma_proto import Category, Json, Registry
+
+
+class Mutable:
+    """Not attrs at all."""
+
+
+@attrs.define
+class Thawed:
+    """Attrs, and not frozen."""
+
+    a: int = 0
+
+
+class FloatEnum(enum.Enum):
+    HALF = 0.5
+
+
+class EmptyEnum(enum.Enum):
+    """Without members."""
+
+
+Name = NewType("Name", str)
+
+NO_SHAPE = "cannot be read from the wire; use str, bool, int, float, U32, U64, F32, UUID, "
+NOT_TOLD_APART = "is a union, and nothing on the wire tells its members apart"
+NO_LITERAL = "an enum or a literal must be of strings or integers"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (bytes, f"M.v: bytes {NO_SHAPE}"),
+        (object, f"M.v: object {NO_SHAPE}"),
+        (complex, f"M.v: complex {NO_SHAPE}"),
+        (Fraction, f"M.v: Fraction {NO_SHAPE}"),
+        (Mutable, f"M.v: Mutable {NO_SHAPE}"),
+        (Name, f"Name {NO_SHAPE}"),
+        (set[str], f"M.v: set[str] {NO_SHAPE}"),
+        (Sequence[str], f"M.v: collections.abc.Sequence[str] {NO_SHAPE}"),
+        (Mapping[str, int], f"M.v: collections.abc.Mapping[str, int] {NO_SHAPE}"),
+        (list, f"M.v: list {NO_SHAPE}"),
+        (dict, f"M.v: dict {NO_SHAPE}"),
+        (typing.List, f"M.v: typing.List {NO_SHAPE}"),  # noqa: UP006 - bare, in older style
+        (typing.Dict, f"M.v: typing.Dict {NO_SHAPE}"),  # noqa: UP006
+        (frozenset[list[int]], "M.v: a frozenset holds hashable items only; use a tuple"),
+        (frozenset[tuple[Json, ...]], "M.v: a frozenset holds hashable items only"),
+        (tuple[int, str], f"M.v: tuple[int, str] {NO_SHAPE}"),
+        (dict[int, str], f"M.v: dict[int, str] {NO_SHAPE}"),
+        (dict[str, tuple[bytes, ...]], f"M.v: bytes {NO_SHAPE}"),
+        (None, f"M.v: None {NO_SHAPE}"),
+        (int | str, f"M.v: int | str {NOT_TOLD_APART}"),
+        (tuple[int | str | None, ...], f"M.v: int | str | None {NOT_TOLD_APART}"),
+        (FloatEnum, f"M.v: {NO_LITERAL}"),
+        (EmptyEnum, f"M.v: {NO_LITERAL}"),
+        (Literal[True], f"M.v: {NO_LITERAL}"),
+        (Literal[None], f"M.v: {NO_LITERAL}"),
+        (Thawed, "Thawed is not a frozen attrs class: decorate it with @attrs.frozen"),
+        (tuple[Thawed, ...], "Thawed is not a frozen attrs class: decorate it with @attrs.frozen"),
+        ("Nowhere", "the name 'Nowhere' in an annotation is not found; import it, or define it"),
+        ("enum.Nope", "M: an annotation cannot be evaluated: module 'enum' has no attribute"),
+        ("int |", "M: an annotation cannot be evaluated: "),
+        (str | None, "M.v: None is not written, so what is left out must be None again"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_type_that_has_no_place_on_the_wire(kind: Any, text: str) -> None:
+    with pytest.raises(tp.RegistryError) as caught:
+        codec_of(message_of(kind))
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("default", [attrs.NOTHING, "x", attrs.Factory(str)], ids=repr)
+def test_an_optional_field_has_the_default_none(default: Any) -> None:
+    with pytest.raises(tp.RegistryError, match="give the optional field the default None"):
+        codec_of(message_of(str | None, default))
+
+
+@pytest.mark.parametrize("options", [{"init": False}, {"alias": "w"}], ids=repr)
+def test_a_field_goes_by_one_name(options: dict[str, Any]) -> None:
+    with pytest.raises(tp.RegistryError, match="it takes no init=False, no alias"):
+        codec_of(message_of(str, "x", **options))
+
+
+def test_a_private_field_has_two_names() -> None:
+    @frozen(kw_only=True)
+    class M(tp.Response):
+        _v: int
+
+    with pytest.raises(tp.RegistryError, match=r"M\._v: .* no leading underscore"):
+        codec_of(M)
+
+
+@pytest.mark.parametrize("name", ["category", "event"])
+def test_a_field_named_as_a_tag(name: str) -> None:
+    category = Category("x")
+    fields = {name: attrs.field(type=str)}
+    cls = attrs.make_class("E", fields, bases=(tp.Event,), frozen=True, kw_only=True)
+    category.event("happened")(cls)
+    with pytest.raises(tp.RegistryError, match=f"E.{name}: the payload's '{name}' is the tag"):
+        Registry([category])
+
+
+def test_a_response_has_no_tag_to_be_named_as() -> None:
+    @frozen(kw_only=True)
+    class M(tp.Response):
+        category: str
+        command: str
+
+    assert read(M, {"category": "a", "command": "b"}) == M(category="a", command="b")
+
+
+@frozen(kw_only=True)
+class Done(tp.Response):
+    ok: bool = True
+
+
+def command() -> Any:
+    return attrs.make_class("C", [], bases=(tp.Command[Done],), frozen=True, kw_only=True)
+
+
+def test_a_message_is_a_frozen_attrs_class() -> None:
+    category = Category("x")
+    for cls in (
+        attrs.make_class("C", [], bases=(tp.Command,)),
+        type("C", (tp.Command,), {}),
+        type("C", (command(),), {}),
+    ):
+        with pytest.raises(tp.RegistryError) as caught:
+            category.command("c")(cls)
+        assert "command 'c' of category 'x': " in str(caught.value)
+        assert "put @attrs.frozen(kw_only=True) between it and this decorator" in str(caught.value)
+
+
+def test_a_message_is_of_the_kind_that_it_is_declared_as() -> None:
+    category = Category("x")
+    with pytest.raises(tp.RegistryError, match="is not a class derived from Event"):
+        category.event("e")(command())
+    with pytest.raises(tp.RegistryError, match="is not a class derived from Command"):
+        category.command("c")(Done)  # type: ignore[type-var]
+    with pytest.raises(tp.RegistryError, match="are printable, and not empty"):
+        category.command("")(command())
+
+
+def test_a_message_type_that_is_taken_names_both_owners() -> None:
+    category = Category("x")
+    cls = command()
+    category.command("mission_start")(cls)
+    with pytest.raises(tp.RegistryError) as caught:
+        Registry([category])
+    text = str(caught.value)
+    assert text.startswith("message type 'mission_start' is declared twice: by ")
+    assert "StartMission (category 'mission' of tachikoma_proto)" in text
+    assert f"{cls.__module__}.C (category 'x' of " in text
+
+
+def test_a_tag_that_is_taken() -> None:
+    category = Category("x")
+    category.command("one", tag="same")(command())
+    category.command("two", tag="same")(command())
+    with pytest.raises(tp.RegistryError, match=r"command x\.same is declared twice: by "):
+        Registry([category])
+
+
+def test_a_category_that_is_taken() -> None:
+    with pytest.raises(tp.RegistryError, match="category 'mission' is declared twice: by "):
+        Registry([Category("mission")])
+
+
+def test_a_class_that_is_taken() -> None:
+    category = Category("x")
+    category.response("mine")(tp.AckResponse)
+    with pytest.raises(tp.RegistryError, match=r"class .*AckResponse is declared twice: by "):
+        Registry([category])
+
+
+def test_a_scalar_that_is_taken() -> None:
+    categories = [Category("x"), Category("y")]
+    for category in categories:
+        scalars(category)
+    with pytest.raises(tp.RegistryError, match="scalar Decimal is declared twice: by "):
+        Registry(categories)
+
+
+@pytest.mark.parametrize("kind", [str, datetime, Target], ids=lambda kind: kind.__name__)
+def test_a_scalar_that_the_library_reads_already(kind: type) -> None:
+    with pytest.raises(tp.RegistryError, match=f"{kind.__name__} is read and written already"):
+        Category("x").scalar(kind, wire=str, read=kind, write=str, expected="a value")
+
+
+def test_a_scalar_stands_for_a_scalar_of_the_wire() -> None:
+    with pytest.raises(tp.RegistryError, match=r"scalar Fraction: .*list.* is no scalar of the"):
+        Category("x").scalar(Fraction, wire=list, read=len, write=list, expected="a value")  # type: ignore[arg-type]
+
+
+def test_a_message_type_of_events_is_for_events() -> None:
+    category = Category("x")
+    category.response("event.mission")(Done)
+    with pytest.raises(tp.RegistryError, match=r"declare it with Category\.event"):
+        Registry([category])
+
+
+def test_what_comes_after_a_registry_is_built_comes_too_late() -> None:
+    category = Category("x")
+    Registry([category])
+    with pytest.raises(tp.RegistryError, match=r"comes too late: .* make a category of your own"):
+        category.command("late")(command())
+    with pytest.raises(tp.RegistryError, match="scalar Decimal of category 'x' comes too late"):
+        scalars(category)
+
+
+def test_a_name_is_plain() -> None:
+    for name in ("", "a b", "a/b", "é", "-"):
+        with pytest.raises(tp.RegistryError, match="is not a name"):
+            Category(name)
+        with pytest.raises(tp.RegistryError, match="is not a name"):
+            Category("x", topic=name)
+    with pytest.raises(tp.RegistryError, match="has a key but no topic"):
+        Category("x", key="id")
