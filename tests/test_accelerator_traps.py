@@ -2,8 +2,10 @@
 
 import enum
 import json
+import linecache
 import subprocess
 import sys
+import tracemalloc
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -239,6 +241,22 @@ class TestOddFields:
             with pytest.raises(tp.EncodeError):
                 codec.encode(Odd(node=node))
 
+    def test_a_frame_that_is_too_large_is_not_copied(self) -> None:
+        codec = tp.Codec(max_size=1000, accelerated=True)
+        large = b" " * 10_000_000
+        tracemalloc.start()
+        with pytest.raises(tp.MessageTooLargeError):
+            codec.decode_command(large)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1_000_000
+
+    def test_codecs_leave_nothing_behind_in_the_cache_of_lines(self) -> None:
+        before = len(linecache.cache)
+        for _ in range(3):
+            tp.Codec(accelerated=True)
+        assert len(linecache.cache) - before < 50
+
     def test_what_is_no_frame(self) -> None:
         for codec in (plain, fast):
             with pytest.raises(TypeError):
@@ -263,6 +281,7 @@ assert '"payload":{"success":true}' in codec.encode(tp.AckResponse.ok())
     def test_without_msgspec(self) -> None:
         code = """
 import sys
+import tracemalloc
 sys.modules["msgspec"] = None
 import tachikoma_proto as tp
 try:
@@ -281,6 +300,7 @@ for _ in range(50):
         (tmp_path / "msgspec.py").write_text("raise ImportError('no such symbol')")
         code = f"""
 import sys
+import tracemalloc
 sys.path.insert(0, {str(tmp_path)!r})
 import tachikoma_proto as tp
 codec = tp.Codec()

@@ -168,7 +168,10 @@ class TestServerMessages:
         assert isinstance(event, tp.MissionProgress)
         assert event.percentage == float(number)
 
-    @pytest.mark.parametrize("number", ["3.4028235677973366e38", "1e39", "-1e300", "1" + "0" * 39])
+    @pytest.mark.parametrize(
+        "number",
+        ["3.4028235677973366e38", str(2**128 - 2**103 - 1), "1e39", "-1e300", "1" + "0" * 39],
+    )
     def test_floats_beyond_32_bits(self, number: str) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS | {"percentage": 0.125})
         error = refused_server_message(frame.replace("0.125", number))
@@ -350,6 +353,10 @@ class TestUnknownFields:
         assert isinstance(strict.decode_server_message(frame).payload, tp.MissionProgress)
         ping = '{"type":"ping","payload":{"command":"ping"}}'
         assert strict.decode_command(ping).payload == tp.Ping()
+
+    def test_what_is_not_known_at_all_has_no_unknown_fields(self) -> None:
+        error = refused_server_message(from_server(id=1, type="brand_new", extra=1), strict)
+        assert [fault.path for fault in error.errors] == ["$.id"]
 
     def test_events_and_bare_frames_too(self) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS, zzz=1)

@@ -5,14 +5,16 @@ import typing
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, Literal, NewType
+from typing import Annotated, Any, Literal, NewType
 
 import attrs
 import pytest
 from attrs import frozen
+from cattrs import override
 from one_field import (
     Target,
     codec_of,
+    frame,
     message_of,
     read,
     scalars,
@@ -212,6 +214,29 @@ def test_a_scalar_that_the_library_reads_already(kind: type) -> None:
 def test_a_scalar_stands_for_a_scalar_of_the_wire() -> None:
     with pytest.raises(tp.RegistryError, match=r"scalar Fraction: .*list.* is no scalar of the"):
         Category("x").scalar(Fraction, wire=list, read=len, write=list, expected="a value")  # type: ignore[arg-type]
+
+
+def test_marks_of_an_annotation_are_hashable_and_rename_nothing() -> None:
+    with pytest.raises(tp.RegistryError, match="the marks of an Annotated must be hashable"):
+        codec_of(message_of(Annotated[int, {"doc": "a number"}]))
+    renaming = message_of(Annotated[int, override(rename="w")])
+    for accelerated in (False, None):
+        codec = tp.Codec(codec_of(renaming).registry, accelerated=accelerated)
+        for _ in range(20):
+            assert codec.decode_server_message(frame({"v": 1})).payload == renaming(v=1)
+        with pytest.raises(tp.InvalidMessageError, match=r"\$\.payload\.v"):
+            codec.decode_server_message(frame({"w": 1}))
+
+
+def test_a_constructor_of_its_own_cannot_be_called_for_it() -> None:
+    @attrs.define(frozen=True, init=False)
+    class Own(tp.Event):
+        v: int
+
+    category = Category("x")
+    category.event("e")(Own)
+    with pytest.raises(tp.RegistryError, match="has a constructor of its own"):
+        Registry([category])
 
 
 def test_a_message_type_of_events_is_for_events() -> None:

@@ -250,6 +250,15 @@ def test_a_validator_refuses_without_showing_the_value(validator: Any, value: in
     assert faults(cls, {"v": value}) == [("$.payload", "a valid M")]
 
 
+def test_what_a_scalar_reads_is_of_its_type() -> None:
+    category = tp.Category("x")
+    wrong: Any = int
+    category.scalar(Fraction, wire=str, read=wrong, write=str, expected="a fraction")
+    category.response("m")(message_of(Fraction))
+    with pytest.raises(tp.InvalidMessageError, match=r"\$\.payload\.v: expected a fraction"):
+        tp.Codec(tp.Registry([category])).decode_server_message(frame({"v": "1"}))
+
+
 def test_what_a_scalar_reads_is_never_shown() -> None:
     with pytest.raises(tp.ProtocolError) as caught:
         read(message_of(IPv4Address), {"v": "hunter2"})
