@@ -1,15 +1,14 @@
 """A category with fields of many kinds, and two codecs to compare: with and without msgspec."""
 
 import enum
-import json
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
 import attrs
 import pytest
 from attrs import field, frozen, validators
+from conformance import ACCEPTED, read
 
 import tachikoma_proto as tp
 from tachikoma_proto.specs import Kind, Sender
@@ -18,10 +17,6 @@ pytest.importorskip("msgspec")
 
 ID = "0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"
 NOW = "2026-01-02T03:04:05.123456Z"
-VECTORS = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "vectors.jsonl").read_text(encoding="utf-8").splitlines()
-]
 
 rig = tp.Category("rig", topic="rigs", key="rig_id")
 
@@ -93,11 +88,6 @@ fast = tp.Codec(REGISTRY, accelerated=True)
 SPECS = [spec for spec in REGISTRY if spec.kind is not Kind.KEEPALIVE]
 
 
-def read(codec: tp.Codec, sender: Sender, frame: str | bytes) -> Any:
-    is_client = sender is Sender.CLIENT
-    return codec.decode_command(frame) if is_client else codec.decode_server_message(frame)
-
-
 def verdict(codec: tp.Codec, sender: Sender, frame: str | bytes) -> Any:
     try:
         return read(codec, sender, frame)
@@ -139,7 +129,7 @@ def surely(sender: Sender, frame: str) -> Any:
 ACK = f'{{"id":"{ID}","type":"ack","timestamp":"{NOW}","payload":{{"success":true}}}}'
 
 FRAMES = [
-    *(vector for vector in VECTORS if vector["verdict"] == "accept"),
+    *ACCEPTED,
     *(
         {"side": spec.sender.value, "frame": frame}
         for spec, frame in [

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import attrs
 import pytest
+from conformance import IDS, VECTORS, read
 from hypothesis import given, strategies as st
 from rig import (
     ACK,
@@ -20,7 +21,6 @@ from rig import (
     NOW,
     REGISTRY,
     SPECS,
-    VECTORS,
     BuildRig,
     Checked,
     Part,
@@ -28,7 +28,6 @@ from rig import (
     agree,
     fast,
     plain,
-    read,
     surely,
 )
 
@@ -37,7 +36,7 @@ from tachikoma_proto.specs import MessageSpec, Sender
 from tachikoma_proto.testing import envelopes
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v['label']}-{v['id']}" for v in VECTORS])
+@pytest.mark.parametrize("vector", VECTORS, ids=IDS)
 def test_vectors(vector: dict[str, Any]) -> None:
     for frame in (vector["frame"], vector["frame"].encode()):
         agree(Sender(vector["side"]), frame)

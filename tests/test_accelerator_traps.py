@@ -1,30 +1,17 @@
-"""What msgspec takes, or does, otherwise than the contract; what it is not given; when it comes."""
+"""What msgspec takes, or does, otherwise than the contract; what it is not given."""
 
 import enum
 import json
 import linecache
-import subprocess
-import sys
 import tracemalloc
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
 from attrs import frozen
 from hypothesis import given, strategies as st
-from rig import (
-    ACK,
-    ID,
-    NOW,
-    BuildRig,
-    Part,
-    agree,
-    fast,
-    plain,
-    verdict,
-)
+from rig import ACK, ID, NOW, BuildRig, Part, agree, fast, plain, verdict
 
 import tachikoma_proto as tp
 from tachikoma_proto.specs import Sender
@@ -261,60 +248,3 @@ class TestOddFields:
         for codec in (plain, fast):
             with pytest.raises(TypeError):
                 codec.decode_command(list(b'{"type":"ping"}'))  # type: ignore[arg-type]
-
-
-class TestSwitch:
-    def test_it_comes_when_there_is_work_for_it(self) -> None:
-        code = """
-import sys, tachikoma_proto as tp
-codec = tp.Codec()
-for _ in range(15):
-    codec.decode_command('{"type":"ping"}')
-assert "msgspec" not in sys.modules
-codec.decode_command('{"type":"ping"}')
-assert "msgspec" in sys.modules
-assert codec.decode_command('{"type":"ping"}').payload == tp.Ping()
-assert '"payload":{"success":true}' in codec.encode(tp.AckResponse.ok())
-"""
-        subprocess.run([sys.executable, "-c", code], check=True)
-
-    def test_without_msgspec(self) -> None:
-        code = """
-import sys
-import tracemalloc
-sys.modules["msgspec"] = None
-import tachikoma_proto as tp
-try:
-    tp.Codec(accelerated=True)
-except ImportError as error:
-    assert "tachikoma-proto[fast]" in str(error)
-else:
-    raise AssertionError("insisted on, and not there")
-codec = tp.Codec()
-for _ in range(50):
-    assert codec.decode_command('{"type":"ping"}').payload == tp.Ping()
-"""
-        subprocess.run([sys.executable, "-c", code], check=True)
-
-    def test_with_a_msgspec_that_is_broken(self, tmp_path: Path) -> None:
-        (tmp_path / "msgspec.py").write_text("raise ImportError('no such symbol')")
-        code = f"""
-import sys
-import tracemalloc
-sys.path.insert(0, {str(tmp_path)!r})
-import tachikoma_proto as tp
-codec = tp.Codec()
-for _ in range(50):
-    assert codec.decode_command('{{"type":"ping"}}').payload == tp.Ping()
-"""
-        subprocess.run([sys.executable, "-c", code], check=True)
-
-    def test_off_is_off(self) -> None:
-        code = """
-import sys, tachikoma_proto as tp
-codec = tp.Codec(accelerated=False)
-for _ in range(100):
-    codec.decode_command('{"type":"ping"}')
-assert "msgspec" not in sys.modules
-"""
-        subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,29 +2,22 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
+from conformance import ACCEPTED, VECTORS, read
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
 from tachikoma_proto.specs import Kind, MessageSpec, Sender
 from tachikoma_proto.testing import messages
 
-VECTORS = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "vectors.jsonl").read_text(encoding="utf-8").splitlines()
-]
-ACCEPTED = [vector for vector in VECTORS if vector["verdict"] == "accept"]
-
 codec = tp.Codec()
 SPECS = [spec for spec in codec.registry if spec.kind is not Kind.KEEPALIVE]
 
 
 def decode(sender: Sender, frame: str | bytes) -> Any:
-    is_client = sender is Sender.CLIENT
-    return codec.decode_command(frame) if is_client else codec.decode_server_message(frame)
+    return read(codec, sender, frame)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.cls.__name__)

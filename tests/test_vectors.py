@@ -4,23 +4,13 @@
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from conformance import IDS, VECTORS, read
 
 import tachikoma_proto as tp
-
-VECTORS = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "vectors.jsonl").read_text(encoding="utf-8").splitlines()
-]
-
-
-def decode(codec: tp.Codec, vector: dict[str, Any], frame: str) -> Any:
-    if vector["side"] == "client":
-        return codec.decode_command(frame)
-    return codec.decode_server_message(frame)
+from tachikoma_proto.specs import Sender
 
 
 def without_nulls(value: Any) -> Any:
@@ -34,21 +24,23 @@ def codec() -> tp.Codec:
     return tp.Codec()
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v['label']}-{v['id']}" for v in VECTORS])
+@pytest.mark.parametrize("vector", VECTORS, ids=IDS)
 def test_vector(codec: tp.Codec, vector: dict[str, Any]) -> None:
     if vector["verdict"] == "reject":
         with pytest.raises(tp.ProtocolError) as caught:
-            decode(codec, vector, vector["frame"])
+            read(codec, Sender(vector["side"]), vector["frame"])
         assert caught.value.errors, "an error says where, and what was expected"
         return
-    message = decode(codec, vector, vector["frame"])
+    message = read(codec, Sender(vector["side"]), vector["frame"])
     text = codec.encode_message(message)
     written = json.loads(text)
     canonical = vector["canonical"]
     assert written["type"] == canonical["type"]
     assert written.get("id") == canonical["id"]
     assert without_nulls(written["payload"]) == without_nulls(canonical["payload"])
-    assert decode(codec, vector, text) == message, "what was accepted is read again as the same"
+    assert read(codec, Sender(vector["side"]), text) == message, (
+        "what was accepted is read again as the same"
+    )
 
 
 def test_vectors_are_there() -> None:

@@ -35,6 +35,24 @@ class Code:
         yield
         self._depth -= 1
 
+    @contextmanager
+    def each(self, variable: str, container: str) -> Iterator[str]:
+        """Make an array anew, item by item; what is added while it lasts finishes one item.
+
+        Args:
+            variable: The variable that holds the array, and gets the new one.
+            container: The name of the new one's type.
+
+        Yields:
+            The variable that holds the item.
+        """
+        item, items = self.fresh("x"), self.fresh("l")
+        self.add(f"{items} = []")
+        with self.block(f"for {item} in {variable}:"):
+            yield item
+            self.add(f"{items}.append({item})")
+        self.add(f"{variable} = {items if container == 'list' else f'{container}({items})'}")
+
     def fresh(self, prefix: str) -> str:
         """Give a variable's name that was not used yet."""
         return f"{prefix}{next(self._numbers)}"

@@ -229,9 +229,6 @@ class _Records:
         if isinstance(inner, Leaf) and inner.type is str:
             code.add(f'if {variable}: n += count(",".join({variable}), frame)')
             return
-        item, items = code.fresh("x"), code.fresh("l")
-        code.add(f"if {variable}: n += len({variable}) - 1", f"{items} = []")
-        with code.block(f"for {item} in {variable}:"):
+        code.add(f"if {variable}: n += len({variable}) - 1")
+        with code.each(variable, get_origin(kind).__name__) as item:
             self._value(inner, item)
-            code.add(f"{items}.append({item})")
-        code.add(f"{variable} = {get_origin(kind).__name__}({items})")

@@ -186,9 +186,5 @@ class _Records:
         if isinstance(inner, Leaf) and inner.type in (str, bool, UUID):
             code.add(f"if not is_exact({inner.type.__name__}, {variable}): raise Unsure")
             return
-        item, items = code.fresh("x"), code.fresh("l")
-        code.add(f"{items} = []")
-        with code.block(f"for {item} in {variable}:"):
+        with code.each(variable, "list") as item:
             self._value(inner, item)
-            code.add(f"{items}.append({item})")
-        code.add(f"{variable} = {items}")

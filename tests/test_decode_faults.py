@@ -1,0 +1,133 @@
+"""What a server and a client are told of bad frames, and of fields that are not known."""
+
+from uuid import UUID
+
+from frames import (
+    ID,
+    PROGRESS,
+    codec,
+    faults,
+    from_client,
+    from_server,
+    refused_command,
+    refused_server_message,
+    strict,
+)
+
+import tachikoma_proto as tp
+
+
+class TestErrors:
+    def test_all_faults_are_in_one_error(self) -> None:
+        frame = from_server(
+            id="nope",
+            type="event.mission",
+            timestamp="yesterday",
+            payload=PROGRESS | {"category": "forge", "total_specs": "10", "percentage": None},
+        ).replace(', "current_spec": "330"', "")
+        error = refused_server_message(frame)
+        assert isinstance(error, tp.InvalidMessageError)
+        assert faults(error) == [
+            "$.id: expected a UUID",
+            "$.timestamp: expected an RFC 3339 date-time with an offset",
+            "$.payload.category: expected the category that the message type says",
+            "$.payload.current_spec: expected a string; the field is missing",
+            "$.payload.total_specs: expected an integer from 0 to 4294967295",
+            "$.payload.percentage: expected a finite number (f32)",
+        ]
+        assert error.message_id is None
+        assert "and 3 more" in error.message
+
+    def test_the_place_reaches_into_what_is_nested(self) -> None:
+        filters = {"mission_id": 1, "event_types": ["a", 2, None]}
+        frame = from_client(type="subscribe", payload={"topic": "x", "filters": filters})
+        assert faults(refused_command(frame)) == [
+            "$.payload.filters.mission_id: expected a UUID",
+            "$.payload.filters.event_types[1]: expected a string",
+            "$.payload.filters.event_types[2]: expected a string",
+        ]
+
+    def test_the_id_goes_with_the_error_whatever_else_is_wrong(self) -> None:
+        for frame in (
+            from_client(type=None),
+            from_client(type="subscribe", payload=3),
+            from_client(timestamp="x", payload={"command": 1}),
+        ):
+            assert refused_command(frame).message_id == UUID(ID)
+
+    def test_an_unknown_type_is_one_fault_among_the_others(self) -> None:
+        error = refused_command(from_client(id=3, type="nope"))
+        assert isinstance(error, tp.UnknownMessageError)
+        assert faults(error) == [
+            "$.id: expected a UUID",
+            "$.type: expected the type of a command",
+        ]
+
+    def test_a_missing_payload_is_said_once(self) -> None:
+        assert faults(refused_command(from_client(type="mission_start"))) == [
+            "$.payload: expected an object"
+        ]
+
+    def test_a_bad_frame_cannot_ask_for_a_huge_answer(self) -> None:
+        filters = {"event_types": [0] * 50_000}
+        error = refused_command(
+            from_client(type="subscribe", payload={"topic": "x", "filters": filters})
+        )
+        assert len(error.errors) == 100
+        assert len(codec.encode(tp.ErrorResponse.from_error(error))) < 20_000
+
+    def test_nothing_that_was_received_is_in_an_error(self) -> None:
+        secret = "s3cr3t-t0ken-value"
+        frames = [
+            from_client(type="authenticate", payload={"token": [secret]}),
+            from_client(type=secret),
+            from_client(type="authenticate", payload={"command": secret, "token": 1}),
+            from_client(type="authenticate", payload=secret, id=secret, timestamp=secret),
+            f'{{"type":"authenticate","payload":{{"token":"{secret}"}}',
+            f'{{"token":"{secret}","token":"{secret}"}}',
+            f'{{"token":"{secret}\\ud800"}}',
+        ]
+        for frame in frames:
+            error = refused_command(frame)
+            shown = [str(error), repr(error), error.message, repr(error.errors), repr(error.args)]
+            shown += [
+                repr(error.__cause__),
+                repr(error.__context__),
+                repr(error.__notes__ if hasattr(error, "__notes__") else ""),
+            ]
+            shown.append(codec.encode(tp.ErrorResponse.from_error(error)))
+            assert not any(secret in text for text in shown)
+            assert error.__context__ is None, "what led to the error holds the frame"
+
+
+class TestUnknownFields:
+    def test_they_are_ignored(self) -> None:
+        frame = from_client(type="unsubscribe", payload={"topic": "x", "zzz": [1]}, zzz=1)
+        assert codec.decode_command(frame).payload == tp.Unsubscribe(topic="x")
+
+    def test_they_are_refused_if_so_told_with_their_places(self) -> None:
+        filters = {"mission_id": None, "a key": 1, "k" * 100: 1}
+        payload = {"topic": "x", "filters": filters, "zzz": 1, "category": "subscription"}
+        frame = from_client(type="subscribe", payload=payload, reply_to=ID)
+        assert faults(refused_command(frame, strict)) == [
+            "$.payload.zzz: expected no such field",
+            '$.payload.filters["a key"]: expected no such field',
+            f'$.payload.filters["{"k" * 64}\\u2026"]: expected no such field',
+            "$.reply_to: expected no such field",
+        ]
+
+    def test_what_the_contract_names_is_no_unknown_field(self) -> None:
+        frame = from_server(type="event.mission", reply_to=None, payload=PROGRESS)
+        assert isinstance(strict.decode_server_message(frame).payload, tp.MissionProgress)
+        ping = '{"type":"ping","payload":{"command":"ping"}}'
+        assert strict.decode_command(ping).payload == tp.Ping()
+
+    def test_what_is_not_known_at_all_has_no_unknown_fields(self) -> None:
+        error = refused_server_message(from_server(id=1, type="brand_new", extra=1), strict)
+        assert [fault.path for fault in error.errors] == ["$.id"]
+
+    def test_events_and_bare_frames_too(self) -> None:
+        frame = from_server(type="event.mission", payload=PROGRESS, zzz=1)
+        assert faults(refused_server_message(frame, strict)) == ["$.zzz: expected no such field"]
+        error = refused_server_message('{"type":"ping","zzz":1}', strict)
+        assert faults(error) == ["$.zzz: expected no such field"]
