@@ -14,6 +14,7 @@ paths
 base
 shapes
 specs fields
+keys
 category
 messages
 topics message_types
@@ -23,6 +24,7 @@ converter
 json_tokens json_faults json_reader
 accelerator
 codec
+subscriptions
 dispatch
 testing
 cli

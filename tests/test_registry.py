@@ -133,3 +133,28 @@ def test_a_secret_that_its_repr_would_show_is_refused() -> None:
     category.event("told")(Careless)
     with pytest.raises(tp.RegistryError, match=r"key is secret, and its repr would show it"):
         tp.Registry([category])
+
+
+@pytest.mark.parametrize("kind", [float, bool, tuple[str, ...], dict[str, str], tp.Json])
+def test_a_key_has_one_text_on_the_wire(kind: object) -> None:
+    space = tp.Category("space", topic="rockets", key="rocket")
+
+    @space.event("started")
+    @frozen(kw_only=True)
+    class Started(tp.Event):
+        rocket: kind  # type: ignore[valid-type]
+
+    with pytest.raises(tp.RegistryError, match=r"Started.rocket cannot name a topic below"):
+        tp.Registry([space])
+
+
+def test_a_key_is_a_field_of_some_event() -> None:
+    space = tp.Category("space", topic="rockets", key="rokcet")
+
+    @space.event("started")
+    @frozen(kw_only=True)
+    class Started(tp.Event):
+        rocket: str
+
+    with pytest.raises(tp.RegistryError, match=r"none of its events has its key.*'rokcet'"):
+        tp.Registry([space])

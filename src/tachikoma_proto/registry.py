@@ -15,6 +15,7 @@ from typing import Any, Final
 from tachikoma_proto.category import Category
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.fields import collect_records
+from tachikoma_proto.keys import key_reader
 from tachikoma_proto.messages import BUILTIN_CATEGORIES
 from tachikoma_proto.shapes import Records
 from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Scalar, Sender
@@ -30,7 +31,8 @@ class Registry:
 
     Raises:
         RegistryError: A category, message type, tag, class or scalar is declared twice, or a
-            field is of a type that cannot be structured, or is named as a tag.
+            field is of a type that cannot be structured, or is named as a tag, or the key of a
+            category cannot be one.
 
     Attributes:
         categories: All categories by name, the built-in ones first.
@@ -55,6 +57,7 @@ class Registry:
         self.scalars: Final = self._collect_scalars()
         self.records: Final = collect_records((s.cls for s in self._specs), self.scalars)
         _refuse_fields_named_as_tags(self._specs, self.records)
+        self._refuse_unfit_keys()
         self._by_class = {
             spec.cls: spec for spec in sorted(self._specs, key=_is_keepalive, reverse=True)
         }
@@ -151,6 +154,28 @@ class Registry:
     def _source(self, spec: MessageSpec) -> str:
         owner = self.owner_of(self.categories[spec.category])
         return f"{spec.owner} (category {spec.category!r} of {owner})"
+
+    def _refuse_unfit_keys(self) -> None:
+        for category in self.categories.values():
+            events = [spec for spec in category.specs if spec.kind is Kind.EVENT]
+            fields = [
+                (spec, field)
+                for spec in events
+                for field in self.records[spec.cls]
+                if field.name == category.key
+            ]
+            for spec, field in fields:
+                if key_reader(field, self.scalars) is None:
+                    raise RegistryError(
+                        f"{spec.owner}.{field.name} cannot name a topic below "
+                        f"{category.topic!r}: a key is a UUID, a string, an integer, or an enum "
+                        "or a scalar that stands as one of those"
+                    )
+            if category.key is not None and events and not fields:
+                raise RegistryError(
+                    f"category {category.name!r} of {self.owner_of(category)}: none of its events "
+                    f"has its key, the field {category.key!r}"
+                )
 
     def _collect_scalars(self) -> Mapping[type, Scalar]:
         scalars: dict[type, Scalar] = {}
