@@ -26,6 +26,11 @@ accelerator
 codec
 subscriptions
 dispatch
+metrics
+session
+transport
+link
+server client
 testing
 cli
 __main__

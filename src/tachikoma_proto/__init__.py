@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     from tachikoma_proto.category import (
         Category as Category,
     )
+    from tachikoma_proto.client.client import (
+        Client as Client,
+    )
+    from tachikoma_proto.client.connect import (
+        connect as connect,
+    )
+    from tachikoma_proto.client.events import (
+        EventsMissed as EventsMissed,
+        Reconnected as Reconnected,
+    )
     from tachikoma_proto.codec import (
         Codec as Codec,
     )
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
         Dispatcher as Dispatcher,
     )
     from tachikoma_proto.errors import (
+        ConnectionLostError as ConnectionLostError,
         EncodeError as EncodeError,
         FieldError as FieldError,
         InvalidMessageError as InvalidMessageError,
@@ -50,6 +61,7 @@ if TYPE_CHECKING:
         PluginError as PluginError,
         ProtocolError as ProtocolError,
         RegistryError as RegistryError,
+        RemoteError as RemoteError,
         UnknownMessageError as UnknownMessageError,
     )
     from tachikoma_proto.messages.commands import (
@@ -107,8 +119,34 @@ if TYPE_CHECKING:
         UnknownEvent as UnknownEvent,
         UnknownMessage as UnknownMessage,
     )
+    from tachikoma_proto.metrics import (
+        Metrics as Metrics,
+    )
     from tachikoma_proto.registry import (
         Registry as Registry,
+    )
+    from tachikoma_proto.server.server import (
+        Server as Server,
+    )
+    from tachikoma_proto.session.client_session import (
+        ClientSession as ClientSession,
+    )
+    from tachikoma_proto.session.config import (
+        ClientConfig as ClientConfig,
+        ServerConfig as ServerConfig,
+    )
+    from tachikoma_proto.session.hub import (
+        Hub as Hub,
+    )
+    from tachikoma_proto.session.server_session import (
+        ServerSession as ServerSession,
+    )
+    from tachikoma_proto.session.session import (
+        Identity as Identity,
+        Session as Session,
+    )
+    from tachikoma_proto.transport import (
+        Transport as Transport,
     )
 
 _MODULES: Final = {
@@ -126,9 +164,13 @@ _MODULES: Final = {
         "Response",
     ),
     "category": ("Category",),
+    "client.client": ("Client",),
+    "client.connect": ("connect",),
+    "client.events": ("EventsMissed", "Reconnected"),
     "codec": ("Codec",),
     "dispatch": ("Dispatcher",),
     "errors": (
+        "ConnectionLostError",
         "EncodeError",
         "FieldError",
         "InvalidMessageError",
@@ -136,6 +178,7 @@ _MODULES: Final = {
         "PluginError",
         "ProtocolError",
         "RegistryError",
+        "RemoteError",
         "UnknownMessageError",
     ),
     "messages.commands": (
@@ -193,7 +236,15 @@ _MODULES: Final = {
         "UnknownEvent",
         "UnknownMessage",
     ),
+    "metrics": ("Metrics",),
     "registry": ("Registry",),
+    "server.server": ("Server",),
+    "session.client_session": ("ClientSession",),
+    "session.config": ("ClientConfig", "ServerConfig"),
+    "session.hub": ("Hub",),
+    "session.server_session": ("ServerSession",),
+    "session.session": ("Identity", "Session"),
+    "transport": ("Transport",),
 }
 _SUBMODULES: Final = ("message_types", "topics")
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}

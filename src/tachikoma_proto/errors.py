@@ -9,6 +9,8 @@ The tree::
     └── MessageTooLargeError    the frame was over the limit and was not looked at
     RegistryError               the programmer's: a declaration that cannot stand
     └── PluginError             the programmer's: an installed extension that cannot be loaded
+    RemoteError                 the peer's own: it answered a command with an error
+    ConnectionLostError         nobody's: the connection ended before the answer came
 
 Rules:
 
@@ -18,7 +20,7 @@ Rules:
 """
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from attrs import frozen
@@ -106,6 +108,32 @@ class RegistryError(Exception):
 
 class PluginError(RegistryError):
     """An installed extension cannot be loaded."""
+
+
+class RemoteError(Exception):
+    """The server answered a command with an error response.
+
+    It is no :class:`ProtocolError`: a server that asks another one does not pass its errors on
+    as if they were its own client's.
+
+    Args:
+        code: The wire's error code.
+        message: One sentence for a person, in the server's words.
+        details: What else the server says, as JSON.
+    """
+
+    def __init__(self, code: str, message: str, details: Any = None) -> None:
+        self.code: str = code
+        self.message: str = message
+        self.details: Any = details
+        super().__init__(f"{code}: {message}")
+
+
+class ConnectionLostError(ConnectionError):
+    """The connection ended before the answer came: the command may have been carried out or not.
+
+    It is not sent again by itself.
+    """
 
 
 def summary(errors: Sequence[FieldError], shown: int = 3) -> str:

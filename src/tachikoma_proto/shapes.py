@@ -113,17 +113,30 @@ def holding_themselves(records: Records) -> set[type]:
         records: The fields by class.
     """
 
-    def reached_from(cls: type) -> set[type]:
-        seen: set[type] = set()
-        waiting = [cls]
-        while waiting:
-            for field in records[waiting.pop()]:
-                found = set(nested_in(field.shape)) - seen
-                seen |= found
-                waiting += found
-        return seen
+    return {cls for cls in records if cls in _nested_below(cls, records)}
 
-    return {cls for cls in records if cls in reached_from(cls)}
+
+def holds_secrets(cls: type, records: Records) -> bool:
+    """Tell whether a class has a secret field, itself or in a class nested in it.
+
+    Args:
+        cls: The class.
+        records: The fields by class.
+    """
+    classes = {cls, *_nested_below(cls, records)}
+    return any(field.secret for one in classes for field in records[one])
+
+
+def _nested_below(cls: type, records: Records) -> set[type]:
+    """Find the classes that stand in a class, however deep."""
+    seen: set[type] = set()
+    waiting = [cls]
+    while waiting:
+        for field in records[waiting.pop()]:
+            found = set(nested_in(field.shape)) - seen
+            seen |= found
+            waiting += found
+    return seen
 
 
 def describe_field(field: RecordField, records: Records) -> str:

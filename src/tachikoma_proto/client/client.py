@@ -1,0 +1,171 @@
+"""``Client``: requests, subscriptions and events, whatever becomes of a single connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from tachikoma_proto.base import Command, Event, R
+from tachikoma_proto.client.events import EventQueue, Pushed
+from tachikoma_proto.client.keeper import Keeper, OpenTransport, Token
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.messages.commands import Subscribe, SubscriptionFilters, Unsubscribe
+from tachikoma_proto.messages.responses import AckResponse
+from tachikoma_proto.messages.unknown import UnknownEvent
+from tachikoma_proto.metrics import NO_METRICS, Metrics
+from tachikoma_proto.session.config import DEFAULT_CLIENT, ClientConfig
+
+
+class Client:
+    """Talks to a server; an asynchronous context manager.
+
+    Args:
+        open_transport: Opens a connection; ``connect`` has one for ``websockets``.
+        token: Shows who the user is; without it the client does not authenticate.
+        codec: Reads and writes the frames; one for the built-in messages if left out.
+        config: How it behaves.
+        metrics: Told what happens.
+    """
+
+    def __init__(
+        self,
+        open_transport: OpenTransport,
+        *,
+        token: Token | None = None,
+        codec: Codec | None = None,
+        config: ClientConfig = DEFAULT_CLIENT,
+        metrics: Metrics = NO_METRICS,
+    ) -> None:
+        self._config = config
+        self._events = EventQueue(config.max_events)
+        self._make_keeper = partial(
+            Keeper,
+            open_transport,
+            token=token,
+            codec=Codec() if codec is None else codec,
+            config=config,
+            metrics=metrics,
+            events=self._events,
+        )
+        self._keeper: Keeper | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect and authenticate.
+
+        Raises:
+            RemoteError: The server refuses the token.
+            TimeoutError: It took longer than ``open_timeout``.
+            OSError: The server cannot be reached. What else the opening of the transport raises
+                passes through, too.
+        """
+        if self._keeper is not None:
+            raise RuntimeError("a client is entered once: make another one")
+        self._keeper = self._make_keeper()
+        await self._keeper.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def request(self, command: Command[R], *, timeout: float | None = None) -> R:
+        """Send a command, and wait for its answer.
+
+        While there is no connection, the command waits for the next one.
+
+        Args:
+            command: The command.
+            timeout: How many seconds to wait in all; ``request_timeout`` if left out.
+
+        Returns:
+            What answers it.
+
+        Raises:
+            RemoteError: The server answered with an error.
+            ConnectionLostError: The connection ended before the answer came, or the client is
+                closed. The command may have been carried out; it is not sent again.
+            TimeoutError: The answer did not come in time. The command may have been carried out.
+            InvalidMessageError: The server answered with something else than the command's reply.
+            EncodeError: The server could not read the command; it was not sent.
+        """
+        seconds = self._config.request_timeout if timeout is None else timeout
+        keeper = self._kept()
+        try:
+            async with asyncio.timeout(seconds):
+                return await (await keeper.connection()).ask(command)
+        except TimeoutError:
+            name = type(command).__qualname__
+        raise TimeoutError(f"no answer to {name} within {seconds} s; it may have been carried out")
+
+    async def subscribe(
+        self, topic: str, *, filters: SubscriptionFilters | None = None
+    ) -> AckResponse:
+        """Have the events of a topic, and of all below it, come out of ``events()``.
+
+        After a reconnection the client subscribes again.
+
+        Args:
+            topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
+            filters: Which events of the topic; a second subscription to it replaces the first.
+
+        Raises:
+            RemoteError: The server refuses; its code is ``not_found`` if there is no such topic.
+            Exception: As for ``request``.
+        """
+        answer = await self.request(Subscribe(topic=topic, filters=filters))
+        if answer.success:
+            self._kept().wanted[topic] = filters
+        return answer
+
+    async def unsubscribe(self, topic: str) -> AckResponse:
+        """End a subscription.
+
+        Args:
+            topic: The topic, as it was subscribed to.
+
+        Raises:
+            RemoteError: There is none; its code is ``not_found``.
+            Exception: As for ``request``.
+        """
+        self._kept().wanted.pop(topic, None)
+        return await self.request(Unsubscribe(topic=topic))
+
+    async def events(self) -> AsyncIterator[Event | UnknownEvent]:
+        """Go through the events as they come, until the client is closed.
+
+        Among them are the client's own words: ``Reconnected`` after the connection was lost, and
+        ``EventsMissed`` if events came faster than they were taken. Each event comes out once,
+        however many go through them.
+
+        Raises:
+            RemoteError: The connection was lost, and the server no longer takes the token.
+            ConnectionLostError: It was lost, and is not tried again.
+        """
+        async for message in self.messages():
+            if isinstance(message.payload, (Event, UnknownEvent)):
+                yield message.payload
+
+    async def messages(self) -> AsyncIterator[Pushed]:
+        """Go through the events in their envelopes, and through messages that are not known.
+
+        Raises:
+            Exception: As for ``events``.
+        """
+        while (message := await self._events.get()) is not None:
+            yield message
+
+    async def close(self) -> None:
+        """End the conversation; requests that wait fail, and ``events()`` ends."""
+        self._events.end(None)
+        if self._keeper is not None:
+            await self._keeper.close()
+
+    def _kept(self) -> Keeper:
+        if self._keeper is None:
+            raise RuntimeError("the client is not connected: enter it, with 'async with'")
+        return self._keeper

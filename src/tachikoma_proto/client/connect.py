@@ -1,0 +1,85 @@
+"""``connect``: a client over the connections of ``websockets`` (the extra of that name)."""
+
+import ipaddress
+import logging
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tachikoma_proto.client.client import Client
+from tachikoma_proto.client.keeper import Token
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.metrics import NO_METRICS, Metrics
+from tachikoma_proto.session.config import DEFAULT_CLIENT, ClientConfig
+from tachikoma_proto.transport import Transport
+
+log = logging.getLogger(__name__)
+
+_quiet: Final = logging.getLogger(f"{__name__}.transport")
+_quiet.setLevel(logging.INFO)  # at DEBUG, websockets logs frames, and so tokens
+
+
+def connect(
+    url: str,
+    *,
+    token: Token | None = None,
+    codec: Codec | None = None,
+    config: ClientConfig = DEFAULT_CLIENT,
+    metrics: Metrics = NO_METRICS,
+    **options: Any,
+) -> Client:
+    """Make a client that talks to a server's URL; it connects when its block is entered.
+
+    Args:
+        url: ``ws://…`` or ``wss://…``.
+        token: Shows who the user is; a function is asked for one before each connection.
+        codec: Reads and writes the frames; one for the built-in messages if left out.
+        config: How the client behaves.
+        metrics: Told what happens.
+        options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and
+            ``additional_headers``.
+
+    Returns:
+        The client.
+
+    Raises:
+        ImportError: ``websockets`` is not installed.
+
+    Example::
+
+        async with connect("wss://tachikoma.example", token=token) as client:
+            status = await client.request(GetMissionStatus(mission_id=m))
+    """
+    try:
+        from websockets.asyncio.client import connect as open_websocket
+    except ImportError as error:
+        raise ImportError(
+            "connect needs websockets: pip install 'tachikoma-proto[websockets]'"
+        ) from error
+    codec = Codec() if codec is None else codec
+    if token is not None and _is_overheard(url):
+        log.warning("the token is sent over a connection that is not encrypted: use wss://")
+    chosen = {
+        "max_size": codec.max_size,
+        "open_timeout": config.open_timeout,
+        "close_timeout": config.close_timeout,
+        "ping_interval": None,  # the session's own keepalive is seen by the server, too
+        "logger": _quiet,
+        **options,
+    }
+
+    async def open_transport() -> Transport:
+        transport: Transport = await open_websocket(url, **chosen)
+        return transport
+
+    return Client(open_transport, token=token, codec=codec, config=config, metrics=metrics)
+
+
+def _is_overheard(url: str) -> bool:
+    """Tell whether others could read what is sent to a URL."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = host == "localhost"
+    return parts.scheme == "ws" and not is_local

@@ -1,0 +1,136 @@
+"""One connection of a server: its link, and the handlers that carry out its commands."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from tachikoma_proto.base import Command
+from tachikoma_proto.dispatch import Dispatcher
+from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.link import Link
+from tachikoma_proto.messages.envelope import IncomingMessage
+from tachikoma_proto.server.places import places
+from tachikoma_proto.session.conversation import GOING_AWAY
+from tachikoma_proto.session.server_session import (
+    AuthenticationRequested,
+    CommandReceived,
+    ServerHappening,
+    ServerSession,
+)
+from tachikoma_proto.session.session import Identity, Session
+from tachikoma_proto.transport import Transport
+
+log = logging.getLogger(__name__)
+
+Authenticator: TypeAlias = Callable[[str], Awaitable[Identity | None]]
+"""Tells whose a token is; None if it is nobody's."""
+
+
+class Connection:
+    """Serves one transport.
+
+    Args:
+        transport: Carries the frames.
+        session: The connection's state.
+        dispatcher: Has the handlers.
+        authenticate: Tells whose a token is; without it every token is refused.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        session: ServerSession,
+        dispatcher: Dispatcher[Session],
+        authenticate: Authenticator | None,
+    ) -> None:
+        config = session.hub.config
+        self.session = session
+        self._dispatcher = dispatcher
+        self._authenticate = authenticate
+        self._link = Link(transport, session, self._happened, config.close_timeout)
+        self._running: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(config.max_running)
+        self._going_away: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve the connection until it ends, and its commands are carried out."""
+        try:
+            await self._link.run()
+            await self._finish_commands()
+        finally:
+            tasks = [*self._running, *([self._going_away] if self._going_away else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def go_away(self) -> None:
+        """Read no more, carry out what came, send what waits, and close with 1001."""
+        if self._going_away is None:
+            self.session.stop_listening()
+            self._going_away = asyncio.create_task(self._go_away())
+
+    def give_up_commands(self) -> None:
+        """Cancel the handlers that still run."""
+        for task in self._running:
+            task.cancel()
+
+    async def _go_away(self) -> None:
+        await self._finish_commands()
+        self.session.close(GOING_AWAY, "the server shuts down")
+
+    async def _finish_commands(self) -> None:
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _happened(self, happening: ServerHappening) -> None:
+        match happening:
+            case AuthenticationRequested():
+                await self._check(happening)
+            case CommandReceived(message):
+                await self._slots.acquire()
+                task = asyncio.create_task(self._carry_out(message))
+                self._running.add(task)
+                task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self._slots.release()
+
+    async def _check(self, request: AuthenticationRequested) -> None:
+        identity = None
+        try:
+            if self._authenticate is not None:
+                identity = await self._authenticate(request.token)
+        except ProtocolError as error:
+            self.session.refuse(error, request.message_id)
+            return
+        except Exception as error:  # noqa: BLE001 - logged without its text
+            log.error("session %s: no token can be checked: %s", self.session.id, places(error))
+            self.session.fail(request.message_id)
+            return
+        now = asyncio.get_running_loop().time()
+        self.session.authenticated(request.message_id, identity, now)
+
+    async def _carry_out(self, message: IncomingMessage[Command[Any]]) -> None:
+        session = self.session
+        try:
+            response = await self._dispatcher.dispatch(message.payload, session)
+        except ProtocolError as error:
+            session.refuse(error, message.id)
+        except asyncio.CancelledError:
+            session.fail(message.id)
+            raise
+        except Exception as error:
+            if session.hub.has_secrets(message.payload):
+                log.error(
+                    "session %s: the handler of %s failed: %s",
+                    session.id,
+                    message.type,
+                    places(error),
+                )
+            else:
+                log.exception("session %s: the handler of %s failed", session.id, message.type)
+            session.fail(message.id)
+        else:
+            session.reply(message, response)

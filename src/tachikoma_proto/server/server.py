@@ -1,0 +1,158 @@
+"""``Server``: what accepted connections are given to, and events are published through."""
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Any, Self
+
+from tachikoma_proto.base import Command, Event
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.dispatch import Dispatcher
+from tachikoma_proto.errors import RegistryError
+from tachikoma_proto.messages.commands import Authenticate
+from tachikoma_proto.metrics import NO_METRICS, Metrics
+from tachikoma_proto.server.connection import Authenticator, Connection
+from tachikoma_proto.session.config import DEFAULT_SERVER, ServerConfig
+from tachikoma_proto.session.hub import Hub
+from tachikoma_proto.session.own_commands import OWN_COMMANDS
+from tachikoma_proto.session.session import Session
+from tachikoma_proto.transport import Transport
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Serves connections.
+
+    Args:
+        codec: Reads and writes the frames.
+        dispatcher: Has the handlers of all commands but those about the session itself.
+        authenticate: Tells whose a token is; None if it is nobody's. Compare secrets with
+            ``hmac.compare_digest``.
+        config: What each connection is granted.
+        metrics: Told what happens.
+
+    Raises:
+        RegistryError: The dispatcher has a handler for a command that the session answers.
+        ValueError: Authentication is required, and there is nothing to authenticate with.
+
+    Example::
+
+        server = Server(codec, dispatcher, authenticate=check_token)
+        async with websockets.asyncio.server.serve(server.handle, "localhost", 8765), server:
+            server.publish(MissionStarted(mission_id=m))
+            await stopped.wait()
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        dispatcher: Dispatcher[Session],
+        *,
+        authenticate: Authenticator | None = None,
+        config: ServerConfig = DEFAULT_SERVER,
+        metrics: Metrics = NO_METRICS,
+    ) -> None:
+        if authenticate is None and config.require_auth:
+            raise ValueError(
+                "authentication is required, and there is nothing to authenticate with: "
+                "give authenticate=…, or ServerConfig(require_auth=False)"
+            )
+        own: tuple[type[Command[Any]], ...] = (Authenticate, *OWN_COMMANDS)
+        for command in own:
+            if command in dispatcher.handlers:
+                raise RegistryError(
+                    f"{command.__qualname__} has a handler, but the session answers it itself"
+                )
+        self._hub = Hub(codec, config, metrics=metrics)
+        self._dispatcher = dispatcher
+        self._authenticate = authenticate
+        self._connections: dict[Connection, asyncio.Task[Any]] = {}
+        self._is_closing = False
+
+    def __repr__(self) -> str:
+        return f"<Server of {len(self._connections)} sessions>"
+
+    async def __aenter__(self) -> Self:
+        """Close the server when the block ends."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions that stand now."""
+        return tuple(connection.session for connection in self._connections)
+
+    async def handle(self, transport: Transport, /) -> None:
+        """Serve one connection, until it ends and its commands are carried out.
+
+        This is what a WebSocket library is given as its handler.
+
+        Args:
+            transport: The connection, open.
+        """
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        now = asyncio.get_running_loop().time()
+        connection = Connection(
+            transport, self._hub.open(now), self._dispatcher, self._authenticate
+        )
+        self._connections[connection] = task
+        if self._is_closing:
+            connection.go_away()
+        log.info("session %s: opened", connection.session.id)
+        try:
+            await connection.run()
+        finally:
+            del self._connections[connection]
+            log.info("session %s: ended", connection.session.id)
+
+    def publish(self, event: Event) -> int:
+        """Give an event to everyone who subscribed to it.
+
+        It never waits: it is queued for each session, and encoded once. Call it in the event
+        loop's thread; from another one, use ``loop.call_soon_threadsafe``. Each session's queue
+        holds ``max_pending`` frames: who publishes more at one go lets the loop run in between,
+        with ``await asyncio.sleep(0)``.
+
+        Args:
+            event: The event.
+
+        Returns:
+            For how many sessions it was queued.
+
+        Raises:
+            EncodeError: A peer could not read it, or no category of the registry holds it. It is
+                not looked at while nobody subscribes.
+            RegistryError: Its category has no topic.
+        """
+        return self._hub.publish(event)
+
+    async def close(self, *, timeout: float = 10.0) -> None:
+        """Take no more commands, carry out those that came, send what waits, and close.
+
+        Connections end with close code 1001, and those that come later at once.
+
+        Args:
+            timeout: After how many seconds the handlers that still run are cancelled; their
+                commands are answered with ``internal_error``.
+        """
+        self._is_closing = True
+        for connection in self._connections:
+            connection.go_away()
+        tasks = {task for task in self._connections.values() if task is not asyncio.current_task()}
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=timeout)
+        if late:
+            log.warning("%d sessions have commands that did not end in time", len(late))
+            for connection in self._connections:
+                connection.give_up_commands()
+            await asyncio.wait(late)

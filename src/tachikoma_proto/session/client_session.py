@@ -1,0 +1,172 @@
+"""The client's side of a connection: which answer belongs to which command.
+
+Rules:
+
+* An answer is matched to its command by ``reply_to``, and is the one that ``Command[R]`` names or
+  an error; any other is a fault of the server's.
+* Events come out as they came, in order. What the registry does not know comes out too.
+* A frame that cannot be read, and an answer that nobody waits for, are logged and passed over:
+  one bad frame is no reason to lose the others.
+* A ping of the server's is answered with a bare pong.
+"""
+
+import logging
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+from attrs import frozen
+
+from tachikoma_proto.base import Command, Event, Response
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.errors import FieldError, InvalidMessageError, ProtocolError, RemoteError
+from tachikoma_proto.json_reader import Frame
+from tachikoma_proto.messages.commands import Ping, Pong
+from tachikoma_proto.messages.envelope import OutgoingMessage
+from tachikoma_proto.messages.responses import ErrorResponse
+from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
+from tachikoma_proto.metrics import NO_METRICS, Metrics
+from tachikoma_proto.session.config import DEFAULT_CLIENT, ClientConfig
+from tachikoma_proto.session.conversation import Conversation
+from tachikoma_proto.session.keepalive import Keepalive
+from tachikoma_proto.specs import Kind
+
+log = logging.getLogger(__name__)
+
+
+@frozen
+class Answered:
+    """A command was answered.
+
+    Attributes:
+        message_id: The id of the message with the command.
+        response: The answer, or what stands in its place: the server's error, or what is wrong
+            with its answer.
+    """
+
+    message_id: UUID
+    response: Response | RemoteError | ProtocolError
+
+
+@frozen
+class Pushed:
+    """The server said something that is no answer."""
+
+    message: OutgoingMessage[Event | UnknownEvent | UnknownMessage]
+
+
+ClientHappening: TypeAlias = Answered | Pushed
+
+
+class ClientSession(Conversation[ClientHappening]):
+    """One connection of a client.
+
+    Args:
+        codec: Reads and writes the frames.
+        config: How it behaves.
+        metrics: Told what happens.
+        now: The present time in seconds, monotonic.
+
+    Example::
+
+        session = ClientSession(codec, now=0.0)
+        asked = session.ask(GetMissionStatus(mission_id=m))
+        send(session.take())
+        happening = session.receive(frame, now=1.0)
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        config: ClientConfig = DEFAULT_CLIENT,
+        *,
+        metrics: Metrics = NO_METRICS,
+        now: float,
+    ) -> None:
+        super().__init__(metrics, Keepalive(config.ping_interval, config.pong_timeout, now))
+        self._codec = codec
+        self._waiting: dict[UUID, type[Response] | None] = {}
+        self._ping: UUID | None = None
+
+    @property
+    def waiting(self) -> frozenset[UUID]:
+        """The ids of the messages that are not answered yet."""
+        return frozenset(self._waiting)
+
+    def ask(self, command: Command[Any]) -> UUID:
+        """Queue a command.
+
+        Args:
+            command: The command.
+
+        Returns:
+            The id of its message, which the answer will name.
+
+        Raises:
+            EncodeError: The server could not read it.
+            ValueError: It is a keepalive, which is not answered.
+        """
+        spec = self._codec.registry.spec_of(type(command))
+        if spec is not None and spec.kind is Kind.KEEPALIVE:
+            raise ValueError(f"{spec.owner} is not answered, so it cannot be asked")
+        message_id = uuid4()
+        text = self._codec.encode(command, id=message_id)
+        self._waiting[message_id] = spec.reply if spec else None
+        self._say(text)
+        return message_id
+
+    def forget(self, message_id: UUID) -> None:
+        """Wait for an answer no longer; if it comes, it is passed over."""
+        self._waiting.pop(message_id, None)
+
+    def receive(self, frame: Frame, now: float) -> ClientHappening | None:
+        """Take in a frame from the server.
+
+        Args:
+            frame: The text, or its bytes in UTF-8.
+            now: The present time in seconds.
+
+        Returns:
+            What it means for the user; None if it is the session's own affair.
+        """
+        if self.closing is not None:
+            return None
+        self._heard(frame, now)
+        try:
+            message = self._codec.decode_server_message(frame)
+        except ProtocolError as error:
+            log.warning("a frame of the server's cannot be read: %s", error)
+            return None
+        payload = message.payload
+        if isinstance(payload, Ping):
+            self._say(self._codec.encode(Pong()))
+            return None
+        if message.reply_to is not None:
+            return self._match(message.reply_to, payload)
+        if isinstance(payload, (Event, UnknownEvent, UnknownMessage)):
+            pushed: OutgoingMessage[Any] = message
+            return Pushed(pushed)
+        if isinstance(payload, ErrorResponse):
+            self._metrics.error(payload.code)
+            log.warning("the server reports %s, and does not say of what", ascii(payload.code))
+        else:
+            log.warning("an answer (%s) does not say to what", message.type)
+        return None
+
+    def _match(self, message_id: UUID, payload: object) -> Answered | None:
+        if message_id not in self._waiting:
+            log.debug("an answer came that nobody waits for")
+            return None
+        expected = self._waiting.pop(message_id)
+        if message_id == self._ping:
+            return None
+        if isinstance(payload, ErrorResponse):
+            self._metrics.error(payload.code)
+            return Answered(message_id, RemoteError(payload.code, payload.message, payload.details))
+        if isinstance(payload, Response) and isinstance(payload, expected or Response):
+            return Answered(message_id, payload)
+        name = expected.__qualname__ if expected else "a response"
+        fault = FieldError("$.type", f"the type of {name}, which answers the command")
+        return Answered(message_id, InvalidMessageError(errors=[fault]))
+
+    def _ask(self) -> None:
+        self._ping = self.ask(Ping())

@@ -1,0 +1,157 @@
+"""What both sides of a connection have: an outbox, a keepalive, and an end."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from attrs import frozen
+
+from tachikoma_proto.json_reader import Frame
+from tachikoma_proto.metrics import Metrics
+from tachikoma_proto.session.keepalive import Keepalive
+
+NORMAL = 1000
+GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
+"""Close codes of RFC 6455, and of the registry that it opened."""
+
+H = TypeVar("H")
+"""What comes out of a session for somebody else to do."""
+
+
+@frozen
+class Closing:
+    """How a connection is to be closed.
+
+    Attributes:
+        code: The close code.
+        reason: Why, for a person; at most 123 bytes.
+        drains: Whether what waits in the outbox is sent before.
+    """
+
+    code: int
+    reason: str
+    drains: bool = True
+
+
+class Conversation(ABC, Generic[H]):
+    """One side of a connection.
+
+    Args:
+        metrics: Told what comes and goes.
+        keepalive: Watches the peer.
+
+    Attributes:
+        closing: How the connection is to be closed, once it is.
+        on_output: Called when there is something to send, or the connection is to be closed;
+            set by whoever does the I/O.
+    """
+
+    def __init__(self, metrics: Metrics, keepalive: Keepalive) -> None:
+        self.closing: Closing | None = None
+        self.on_output: Callable[[], object] = _nothing
+        self._metrics = metrics
+        self._keepalive = keepalive
+        self._outbox: deque[str] = deque()
+        metrics.session_opened()
+
+    @property
+    def pending(self) -> int:
+        """How many frames wait to be sent."""
+        return len(self._outbox)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the peer may be listened to, or first has to read what waits for it."""
+        return True
+
+    @property
+    def deadline(self) -> float:
+        """When ``tick`` wants to be called, in seconds; infinite if never."""
+        return self._keepalive.deadline
+
+    @abstractmethod
+    def receive(self, frame: Frame, now: float) -> H | None:
+        """Take in a frame.
+
+        Args:
+            frame: The text, or its bytes in UTF-8.
+            now: The present time in seconds.
+
+        Returns:
+            What somebody else has to do; None if there is nothing.
+        """
+
+    def take(self) -> str | None:
+        """Take the next frame to be sent; None if there is none."""
+        if not self._outbox:
+            return None
+        text = self._outbox.popleft()
+        self._metrics.frame_sent(size_of(text))
+        return text
+
+    def listened(self, now: float) -> None:
+        """Say that the peer could not be listened to until now, so that it is not to blame."""
+        self._keepalive.heard(now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due.
+
+        Args:
+            now: The present time in seconds.
+        """
+        if self.closing is None:
+            if self._keepalive.is_lost(now):
+                self.close(INTERNAL_ERROR, "no sign of life", drains=False)
+            elif self._keepalive.should_ask(now):
+                self._ask()
+
+    def close(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
+        """Have the connection closed; what was said before stands.
+
+        Args:
+            code: The close code.
+            reason: Why, for a person.
+            drains: Whether what waits in the outbox is sent before.
+        """
+        if self.closing is None:
+            self.closing = Closing(code, reason, drains)
+            if not drains:
+                self._outbox.clear()
+            self.on_output()
+
+    def end(self) -> None:
+        """Say that the connection is gone. Call it once."""
+        self.close()
+        self._metrics.session_closed()
+
+    @abstractmethod
+    def _ask(self) -> None:
+        """Ask the peer whether it is there."""
+
+    def _say(self, text: str) -> None:
+        """Queue a frame, however many wait already."""
+        self._outbox.append(text)
+        self._metrics.frame_queued(len(self._outbox))
+        self.on_output()
+
+    def _heard(self, frame: Frame, now: float) -> int:
+        """Count a frame that came, and give its size."""
+        self._keepalive.heard(now)
+        size = size_of(frame)
+        self._metrics.frame_received(size)
+        return size
+
+
+def size_of(frame: Frame) -> int:
+    """Tell how many bytes a frame has in UTF-8."""
+    if isinstance(frame, str):
+        return len(frame) if frame.isascii() else len(frame.encode(errors="surrogatepass"))
+    return memoryview(frame).nbytes
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,78 @@
+"""The hub: what the sessions of one server share, and how an event gets to them."""
+
+from typing import Any
+
+from tachikoma_proto.base import Command, Event, Message
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.metrics import NO_METRICS, Metrics
+from tachikoma_proto.session.config import DEFAULT_SERVER, ServerConfig
+from tachikoma_proto.session.server_session import ServerSession
+from tachikoma_proto.shapes import holds_secrets
+from tachikoma_proto.specs import Kind
+from tachikoma_proto.subscriptions import SubscriptionIndex
+
+
+class Hub:
+    """The sessions of one server, without I/O.
+
+    Args:
+        codec: Reads and writes their frames.
+        config: What each of them is granted.
+        metrics: Told what happens.
+
+    Attributes:
+        index: Who subscribes to what.
+        public: The commands that need no authentication.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        config: ServerConfig = DEFAULT_SERVER,
+        *,
+        metrics: Metrics = NO_METRICS,
+    ) -> None:
+        self.codec = codec
+        self.config = config
+        self.metrics = metrics
+        self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
+        self.public: frozenset[type[Command[Any]]] = frozenset(
+            spec.cls
+            for spec in codec.registry
+            if spec.public and spec.kind in (Kind.COMMAND, Kind.KEEPALIVE)
+        )
+
+    def has_secrets(self, message: Message) -> bool:
+        """Tell whether a message has a field that may be shown nowhere, however deep."""
+        return holds_secrets(type(message), self.codec.registry.records)
+
+    def open(self, now: float) -> ServerSession:
+        """Begin a session.
+
+        Args:
+            now: The present time in seconds, monotonic.
+        """
+        return ServerSession(self, now)
+
+    def publish(self, event: Event) -> int:
+        """Give an event to everyone who subscribed to it; it is encoded once.
+
+        A session whose queue is full does not get it: it is cut off, and ends with close code
+        1013.
+
+        Args:
+            event: The event.
+
+        Returns:
+            For how many sessions it was queued.
+
+        Raises:
+            EncodeError: A peer could not read it, or no category of the registry holds it. It is
+                not looked at while nobody subscribes.
+            RegistryError: Its category has no topic.
+        """
+        receivers = self.index.receivers(event)
+        if not receivers:
+            return 0
+        text = self.codec.encode(event)
+        return sum([session.push(text) for session in receivers])

@@ -1,0 +1,106 @@
+"""Servers and clients on real sockets, and a check that nothing of them is left behind."""
+
+import asyncio
+import functools
+import gc
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from websockets.asyncio.client import ClientConnection, connect as open_websocket
+from websockets.asyncio.server import serve
+
+import tachikoma_proto as tp
+
+TOKEN = "s3cret-token"
+USER = UUID(int=9)
+MISSION = UUID(int=7)
+PATIENCE = 20.0
+"""After how many seconds a test is taken to hang."""
+
+OPEN = tp.ServerConfig(require_auth=False)
+
+
+def live(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an asynchronous test, and hold that it leaves no task behind."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        async def main() -> None:
+            async with asyncio.timeout(PATIENCE):
+                await test(*arguments, **named)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, left
+
+        asyncio.run(main())
+        gc.collect()  # what was not closed warns now, and a warning is an error
+
+    return run
+
+
+async def check_token(token: str) -> tp.Identity | None:
+    return tp.Identity(USER) if token == TOKEN else None
+
+
+def status_of(mission_id: UUID) -> tp.MissionStatusResponse:
+    return tp.MissionStatusResponse(
+        mission_id=mission_id, status="running", completed_specs=1, total_specs=2, percentage=50.0
+    )
+
+
+def handlers() -> tp.Dispatcher[tp.Session]:
+    dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+    @dispatcher.handler(tp.GetMissionStatus)
+    async def status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStatusResponse:
+        return status_of(command.mission_id)
+
+    return dispatcher
+
+
+def make_server(
+    dispatcher: tp.Dispatcher[tp.Session] | None = None,
+    config: tp.ServerConfig | None = None,
+    **options: Any,
+) -> tp.Server:
+    return tp.Server(
+        options.pop("codec", None) or tp.Codec(),
+        dispatcher or handlers(),
+        authenticate=options.pop("authenticate", check_token),
+        config=config or tp.ServerConfig(),
+        **options,
+    )
+
+
+@asynccontextmanager
+async def serving(server: tp.Server, port: int = 0, **options: Any) -> AsyncIterator[str]:
+    """Serve on a loopback port, and give the URL."""
+    async with serve(server.handle, "127.0.0.1", port, **options) as sockets, server:
+        yield f"ws://127.0.0.1:{sockets.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def raw(
+    url: str, token: str | None = None, **options: Any
+) -> AsyncIterator[ClientConnection]:
+    """A connection without a client of ours, authenticated if a token is given."""
+    async with open_websocket(url, **options) as websocket:
+        if token is not None:
+            await websocket.send(tp.Codec().encode(tp.Authenticate(token=token)))
+            assert '"authenticated":true' in str(await websocket.recv())
+        yield websocket
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds; the test's patience is the limit."""
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,377 @@
+"""A client over real sockets: what it promises while servers come and go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+from attrs import frozen
+from live import (
+    MISSION,
+    OPEN,
+    TOKEN,
+    USER,
+    check_token,
+    free_port,
+    live,
+    make_server,
+    serving,
+    status_of,
+    until,
+)
+
+import tachikoma_proto as tp
+from tachikoma_proto.client.backoff import delays
+from tachikoma_proto.client.connect import _is_overheard
+
+SOON = tp.ClientConfig(backoff_base=0.01, backoff_max=0.05)
+STARTED = tp.MissionStarted(mission_id=MISSION)
+
+
+class TestRequests:
+    @live
+    async def test_are_answered_with_the_commands_reply(self) -> None:
+        async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
+            asked = (client.request(tp.GetMissionStatus(mission_id=UUID(int=n))) for n in range(20))
+            answers = await asyncio.gather(*asked)
+        assert answers == [status_of(UUID(int=n)) for n in range(20)]
+
+    @live
+    async def test_have_their_time(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            await asyncio.sleep(0.1)
+            return tp.AckResponse.ok()
+
+        server = make_server(dispatcher)
+        async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            with pytest.raises(TimeoutError, match=r"no answer to StartMission within 0.01 s"):
+                await client.request(tp.StartMission(mission_id=MISSION), timeout=0.01)
+            # The late answer is passed over, and the connection is as good as before.
+            answer = await client.request(tp.StartMission(mission_id=MISSION))
+            assert answer == tp.AckResponse.ok()
+
+    @live
+    async def test_that_cannot_be_written_are_not_sent(self) -> None:
+        async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
+            with pytest.raises(tp.EncodeError, match=r"\$.payload.mission_id"):
+                await client.request(tp.StartMission(mission_id="7"))  # type: ignore[arg-type]
+
+    @live
+    async def test_fail_when_the_client_is_closed(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        started = asyncio.Event()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            started.set()
+            await asyncio.sleep(0.05)
+            return tp.AckResponse.ok()
+
+        async with serving(make_server(dispatcher)) as url:
+            async with tp.connect(url, token=TOKEN) as client:
+                asked = asyncio.create_task(client.request(tp.StartMission(mission_id=MISSION)))
+                await started.wait()
+            with pytest.raises(tp.ConnectionLostError, match="may have been carried out"):
+                await asked
+            with pytest.raises(tp.ConnectionLostError, match="the client is closed"):
+                await client.request(tp.Ping())
+
+    @live
+    async def test_need_a_client_that_was_entered(self) -> None:
+        client = tp.connect("ws://localhost:1")
+        with pytest.raises(RuntimeError, match="not connected"):
+            await client.request(tp.Ping())
+        await client.close()
+
+
+class TestEvents:
+    @live
+    async def test_wait_until_they_are_taken(self) -> None:
+        server = make_server()
+        async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            await client.subscribe(tp.topics.MISSIONS)
+            for _ in range(3):
+                server.publish(STARTED)
+            await client.request(tp.Ping())
+            taken = []
+            async for event in client.events():
+                taken.append(event)
+                if len(taken) == 3:
+                    break
+            assert taken == [STARTED] * 3
+            await client.unsubscribe(tp.topics.MISSIONS)
+            assert server.publish(STARTED) == 0
+            with pytest.raises(tp.RemoteError, match="not_found"):
+                await client.unsubscribe(tp.topics.MISSIONS)
+
+    @live
+    async def test_end_when_the_client_is_closed(self) -> None:
+        async with serving(make_server()) as url:
+            async with tp.connect(url, token=TOKEN) as client:
+                taking = asyncio.create_task(_all(client.events()))
+                await asyncio.sleep(0)
+            assert await taking == []
+
+    @live
+    async def test_come_in_their_envelopes_too(self) -> None:
+        server = make_server()
+        async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            await client.subscribe(tp.topics.MISSIONS)
+            server.publish(STARTED)
+            message = await anext(client.messages())
+            assert (message.type, message.payload) == ("event.mission", STARTED)
+
+    @live
+    async def test_that_find_no_room_are_counted(self) -> None:
+        server = make_server(config=OPEN)
+        config = tp.ClientConfig(max_events=2)
+        async with serving(server) as url, tp.connect(url, config=config) as client:
+            await client.subscribe(tp.topics.MISSIONS)
+            for _ in range(5):
+                server.publish(STARTED)
+            await client.request(tp.Ping())
+            events = client.events()
+            assert [await anext(events) for _ in range(3)] == [
+                STARTED,
+                STARTED,
+                tp.EventsMissed(count=3),
+            ]
+            server.publish(STARTED)
+            assert await anext(events) == STARTED
+
+
+async def _all(events: AsyncIterator[object]) -> list[object]:
+    return [event async for event in events]
+
+
+class TestReconnecting:
+    @live
+    async def test_subscribes_again_and_says_so(self) -> None:
+        port = free_port()
+        config = tp.ClientConfig(backoff_base=0.01, backoff_max=0.05)
+        first = make_server()
+        filters = tp.SubscriptionFilters(event_types=("started",))
+        async with serving(first, port) as url:
+            client = await tp.connect(url, token=TOKEN, config=config).__aenter__()
+            events = client.events()
+            await client.subscribe(tp.topics.MISSIONS, filters=filters)
+            await client.subscribe(tp.topics.SYSTEM)
+            await client.unsubscribe(tp.topics.SYSTEM)
+            first.publish(STARTED)
+            assert await anext(events) == STARTED
+        waiting = asyncio.create_task(client.request(tp.GetMissionStatus(mission_id=MISSION)))
+        await asyncio.sleep(0.05)
+        second = make_server()
+        async with serving(second, port):
+            assert await waiting == status_of(MISSION)
+            reconnected = await anext(events)
+            assert isinstance(reconnected, tp.Reconnected)
+            assert reconnected.attempts >= 1
+            assert reconnected.refused == ()
+            (session,) = second.sessions
+            assert session.identity == tp.Identity(USER)
+            assert session.subscriptions == ("missions",)
+            assert second.publish(tp.MissionFailed(mission_id=MISSION, error="")) == 0
+            assert second.publish(STARTED) == 1
+            assert await anext(events) == STARTED
+            await client.close()
+
+    @live
+    async def test_sends_no_command_twice(self) -> None:
+        port = free_port()
+        calls = 0
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        called = asyncio.Event()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            nonlocal calls
+            calls += 1
+            called.set()
+            await asyncio.sleep(0.01)
+            return tp.AckResponse.ok()
+
+        async with serving(make_server(dispatcher), port) as url:
+            client = tp.connect(url, token=TOKEN, config=SOON)
+            async with client:
+                asked = asyncio.create_task(client.request(tp.StartMission(mission_id=MISSION)))
+                await called.wait()
+                _abort(client)
+                with pytest.raises(tp.ConnectionLostError, match="may have been carried out"):
+                    await asked
+                events = client.events()
+                assert isinstance(await anext(events), tp.Reconnected)
+                await client.request(tp.Ping())
+        assert calls == 1
+
+    @live
+    async def test_ends_when_the_token_is_no_longer_taken(self) -> None:
+        port = free_port()
+        users = {TOKEN: tp.Identity(USER)}
+
+        async def check(token: str) -> tp.Identity | None:
+            return users.get(token)
+
+        async with (
+            serving(make_server(authenticate=check), port) as url,
+            tp.connect(url, token=TOKEN, config=SOON) as client,
+        ):
+            users.clear()
+            _abort(client)
+            with pytest.raises(tp.RemoteError, match="the server refuses the token"):
+                await _all(client.events())
+            with pytest.raises(tp.RemoteError, match="the server refuses the token"):
+                await client.request(tp.Ping())
+
+    @live
+    async def test_asks_for_a_fresh_token(self) -> None:
+        given: list[str] = []
+
+        async def fresh() -> str:
+            given.append(TOKEN)
+            return TOKEN
+
+        async with (
+            serving(make_server()) as url,
+            tp.connect(url, token=fresh, config=SOON) as client,
+        ):
+            _abort(client)
+            assert isinstance(await anext(client.events()), tp.Reconnected)
+            assert given == [TOKEN, TOKEN]
+
+    @live
+    async def test_gives_up_after_so_many_attempts(self) -> None:
+        config = tp.ClientConfig(backoff_base=0.01, backoff_max=0.01, max_attempts=2)
+        async with serving(make_server()) as url:
+            client = await tp.connect(url, token=TOKEN, config=config).__aenter__()
+        with pytest.raises(tp.ConnectionLostError, match="2 attempts to open it failed"):
+            await _all(client.events())
+        with pytest.raises(tp.ConnectionLostError, match="2 attempts to open it failed"):
+            await client.request(tp.Ping())
+        await client.close()
+
+    @live
+    async def test_can_be_left_out(self) -> None:
+        config = tp.ClientConfig(reconnect=False)
+        async with serving(make_server()) as url:
+            client = await tp.connect(url, token=TOKEN, config=config).__aenter__()
+        with pytest.raises(tp.ConnectionLostError, match="the connection was lost"):
+            await _all(client.events())
+        await client.close()
+
+    @live
+    async def test_names_the_topics_that_are_gone(self) -> None:
+        port = free_port()
+        deploy = tp.Category("deploy", topic="deploys")
+
+        @deploy.event("started")
+        @frozen(kw_only=True)
+        class DeployStarted(tp.Event):
+            pass
+
+        codec = tp.Codec(tp.Registry([deploy]))
+        async with serving(make_server(codec=codec), port) as url:
+            client = tp.connect(url, token=TOKEN, codec=codec, config=SOON)
+            await client.__aenter__()
+            await client.subscribe("deploys")
+            await client.subscribe(tp.topics.MISSIONS)
+        async with serving(make_server(), port):
+            event = await anext(client.events())
+            assert isinstance(event, tp.Reconnected)
+            assert event.refused == ("deploys",)
+            await client.close()
+
+    @live
+    async def test_notices_a_server_that_is_silent(self) -> None:
+        async with asyncio.timeout(10):
+            opened = 0
+
+            class Silent:
+                def __init__(self) -> None:
+                    self.closed = asyncio.Event()
+
+                async def send(self, text: str, /) -> None:
+                    pass
+
+                def __aiter__(self) -> AsyncIterator[str | bytes]:
+                    return self
+
+                async def __anext__(self) -> str | bytes:
+                    await self.closed.wait()
+                    raise StopAsyncIteration
+
+                async def close(self, code: int = 1000, reason: str = "") -> None:
+                    self.closed.set()
+
+            async def open_transport() -> tp.Transport:
+                nonlocal opened
+                opened += 1
+                return Silent()
+
+            config = tp.ClientConfig(
+                ping_interval=0.01, pong_timeout=0.01, backoff_base=0.01, backoff_max=0.01
+            )
+            async with tp.Client(open_transport, config=config):
+                await until(lambda: opened == 3)
+
+
+def _abort(client: tp.Client) -> None:
+    """Cut the client's connection, as a broken network does."""
+    keeper = client._keeper
+    assert keeper is not None
+    keeper._standing.result()._link._transport.transport.abort()  # type: ignore[attr-defined]
+
+
+class TestConnecting:
+    @live
+    async def test_to_nobody_fails_at_once(self) -> None:
+        with pytest.raises(OSError, match=r"[Cc]onnect"):
+            async with tp.connect(f"ws://127.0.0.1:{free_port()}"):
+                pass
+
+    @live
+    async def test_to_a_server_that_does_not_answer_has_its_time(self) -> None:
+        async def check(token: str) -> tp.Identity | None:
+            await asyncio.sleep(60)
+            return await check_token(token)
+
+        config = tp.ClientConfig(open_timeout=0.1)
+        server_config = tp.ServerConfig(auth_timeout=0.5)
+        async with serving(make_server(authenticate=check, config=server_config)) as url:
+            with pytest.raises(TimeoutError, match=r"no connection within 0.1 s"):
+                async with tp.connect(url, token=TOKEN, config=config):
+                    pass
+
+    @live
+    async def test_twice_takes_two_clients(self) -> None:
+        async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
+            with pytest.raises(RuntimeError, match="entered once"):
+                await client.__aenter__()
+
+    @pytest.mark.parametrize(
+        ("url", "is_overheard"),
+        [
+            ("ws://tachikoma.example/", True),
+            ("ws://10.0.0.1:80", True),
+            ("wss://tachikoma.example/", False),
+            ("ws://localhost:8765", False),
+            ("ws://127.0.0.1:8765", False),
+            ("ws://[::1]:8765", False),
+        ],
+    )
+    def test_with_a_token_wants_encryption(
+        self, url: str, is_overheard: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert _is_overheard(url) is is_overheard
+        tp.connect(url, token=TOKEN)
+        assert ("use wss://" in caplog.text) is is_overheard
+        assert TOKEN not in caplog.text
+
+
+def test_delays_grow_up_to_the_longest() -> None:
+    waits = delays(1.0, 5.0)
+    for longest in (1.0, 2.0, 4.0, 5.0, 5.0):
+        assert longest / 2 <= next(waits) <= longest
