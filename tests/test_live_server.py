@@ -174,6 +174,17 @@ async def test_a_silent_client_is_pinged_and_given_up() -> None:
         assert websocket.close_code == 1011
 
 
+@live
+async def test_an_authenticator_that_says_nonsense_lets_nobody_in() -> None:
+    async def check(token: str) -> bool:
+        return True
+
+    async with serving(make_server(authenticate=check)) as url:
+        with pytest.raises(tp.RemoteError, match="internal_error"):
+            async with tp.connect(url, token=TOKEN):
+                pass
+
+
 class TestHandlers:
     @live
     async def test_that_raise_give_an_internal_error_and_no_more(self) -> None:

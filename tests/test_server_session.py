@@ -299,6 +299,29 @@ class TestLimits:
             ServerConfig(**limits)
 
 
+class TestPermissions:
+    def test_are_the_servers(self) -> None:
+        def may_subscribe(session: tp.Session, topic: str) -> bool:
+            return topic == tp.topics.mission(MISSION) and session.identity is None
+
+        session = Hub(CODEC, OPEN, may_subscribe=may_subscribe).open(now=0.0)
+        own = tp.topics.mission(MISSION)
+        assert answer(session, frame(tp.Subscribe(topic=own))) == tp.AckResponse.ok()
+        assert error_of(session, frame(tp.Subscribe(topic="missions"))) == "permission_denied"
+        assert session.subscriptions == (own,)
+
+    def test_that_cannot_be_told_are_this_sides_mistake(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def may_subscribe(session: tp.Session, _: str) -> bool:
+            raise KeyError("rights")
+
+        session = Hub(CODEC, OPEN, may_subscribe=may_subscribe).open(now=0.0)
+        assert error_of(session, frame(tp.Subscribe(topic="missions"))) == "internal_error"
+        assert "KeyError" in caplog.text
+        assert session.subscriptions == ()
+
+
 class TestEvents:
     def test_are_encoded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         codec = tp.Codec()

@@ -15,13 +15,22 @@ from math import inf
 from typing import Final, Generic
 
 from tachikoma_proto.json_reader import Frame
-from tachikoma_proto.session.conversation import NORMAL, Closing, Conversation, H
+from tachikoma_proto.session.conversation import (
+    INTERNAL_ERROR,
+    NORMAL,
+    Closing,
+    Conversation,
+    H,
+)
 from tachikoma_proto.transport import Transport
 
 log = logging.getLogger(__name__)
 
 _GONE: Final = Closing(NORMAL, "", drains=False)
 """How a connection is closed that the other side has ended."""
+
+_BROKEN: Final = Closing(INTERNAL_ERROR, "internal error", drains=False)
+"""How one is closed whose happenings could not be dealt with."""
 
 
 class Link(Generic[H]):
@@ -60,7 +69,8 @@ class Link(Generic[H]):
         writer = asyncio.create_task(self._write())
         try:
             await asyncio.wait((reader, writer, self._closing), return_when=asyncio.FIRST_COMPLETED)
-            await self._close(writer)
+            ended = _BROKEN if _failed(reader) else _GONE
+            await self._close(self._session.closing or ended, writer)
         finally:
             self._session.on_output = _nothing
             self._session.end()
@@ -116,8 +126,7 @@ class Link(Generic[H]):
                 return
             await self._output.wait()
 
-    async def _close(self, writer: "asyncio.Task[None]") -> None:
-        closing = self._session.closing or _GONE
+    async def _close(self, closing: Closing, writer: "asyncio.Task[None]") -> None:
         if closing.drains:
             await asyncio.wait((writer,), timeout=self._close_timeout)
         writer.cancel()
@@ -151,6 +160,10 @@ class Link(Generic[H]):
             self._session.listened(now)
         self._session.tick(now)
         self._schedule()
+
+
+def _failed(task: "asyncio.Task[None]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _nothing() -> None:

@@ -102,15 +102,13 @@ class Connection:
         try:
             if self._authenticate is not None:
                 identity = await self._authenticate(request.token)
+            now = asyncio.get_running_loop().time()
+            self.session.authenticated(request.message_id, identity, now)
         except ProtocolError as error:
             self.session.refuse(error, request.message_id)
-            return
         except Exception as error:  # noqa: BLE001 - logged without its text
             log.error("session %s: no token can be checked: %s", self.session.id, places(error))
             self.session.fail(request.message_id)
-            return
-        now = asyncio.get_running_loop().time()
-        self.session.authenticated(request.message_id, identity, now)
 
     async def _carry_out(self, message: IncomingMessage[Command[Any]]) -> None:
         session = self.session

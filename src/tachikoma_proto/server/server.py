@@ -13,7 +13,7 @@ from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.metrics import NO_METRICS, Metrics
 from tachikoma_proto.server.connection import Authenticator, Connection
 from tachikoma_proto.session.config import DEFAULT_SERVER, ServerConfig
-from tachikoma_proto.session.hub import Hub
+from tachikoma_proto.session.hub import Hub, MaySubscribe
 from tachikoma_proto.session.own_commands import OWN_COMMANDS
 from tachikoma_proto.session.session import Session
 from tachikoma_proto.transport import Transport
@@ -31,6 +31,8 @@ class Server:
             ``hmac.compare_digest``.
         config: What each connection is granted.
         metrics: Told what happens.
+        may_subscribe: Whether a session may have the events of a topic and of all below it; it
+            looks at the session's ``identity``. Everyone may if left out.
 
     Raises:
         RegistryError: The dispatcher has a handler for a command that the session answers.
@@ -52,6 +54,7 @@ class Server:
         authenticate: Authenticator | None = None,
         config: ServerConfig = DEFAULT_SERVER,
         metrics: Metrics = NO_METRICS,
+        may_subscribe: MaySubscribe | None = None,
     ) -> None:
         if authenticate is None and config.require_auth:
             raise ValueError(
@@ -64,7 +67,7 @@ class Server:
                 raise RegistryError(
                     f"{command.__qualname__} has a handler, but the session answers it itself"
                 )
-        self._hub = Hub(codec, config, metrics=metrics)
+        self._hub = Hub(codec, config, metrics=metrics, may_subscribe=may_subscribe)
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._connections: dict[Connection, asyncio.Task[Any]] = {}

@@ -1,15 +1,20 @@
 """The hub: what the sessions of one server share, and how an event gets to them."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from tachikoma_proto.base import Command, Event, Message
 from tachikoma_proto.codec import Codec
 from tachikoma_proto.metrics import NO_METRICS, Metrics
 from tachikoma_proto.session.config import DEFAULT_SERVER, ServerConfig
 from tachikoma_proto.session.server_session import ServerSession
+from tachikoma_proto.session.session import Session
 from tachikoma_proto.shapes import holds_secrets
 from tachikoma_proto.specs import Kind
 from tachikoma_proto.subscriptions import SubscriptionIndex
+
+MaySubscribe: TypeAlias = Callable[[Session, str], bool]
+"""Tells whether a session may have the events of a topic, and of all below it."""
 
 
 class Hub:
@@ -19,6 +24,7 @@ class Hub:
         codec: Reads and writes their frames.
         config: What each of them is granted.
         metrics: Told what happens.
+        may_subscribe: Whether a session may have the events of a topic; everyone may if left out.
 
     Attributes:
         index: Who subscribes to what.
@@ -31,10 +37,12 @@ class Hub:
         config: ServerConfig = DEFAULT_SERVER,
         *,
         metrics: Metrics = NO_METRICS,
+        may_subscribe: MaySubscribe | None = None,
     ) -> None:
         self.codec = codec
         self.config = config
         self.metrics = metrics
+        self.may_subscribe = may_subscribe or _everyone
         self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
         self.public: frozenset[type[Command[Any]]] = frozenset(
             spec.cls
@@ -76,3 +84,7 @@ class Hub:
             return 0
         text = self.codec.encode(event)
         return sum([session.push(text) for session in receivers])
+
+
+def _everyone(_: Session, __: str) -> bool:
+    return True

@@ -262,6 +262,9 @@ class ServerSession(Session, Conversation[ServerHappening]):
             response = own(self, command)
         except ProtocolError as error:
             self.refuse(error, message.id)
+        except Exception:
+            log.exception("session %s: %s failed", self.id, message.type)
+            self.fail(message.id)
         else:
             if response is not None:
                 self._answer(response, message.id)
