@@ -116,6 +116,17 @@ class TestEvents:
             assert await taking == []
 
     @live
+    async def test_can_be_waited_for_with_a_timeout(self) -> None:
+        server = make_server()
+        async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            await client.subscribe(tp.topics.MISSIONS)
+            events = client.events()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(events), 0.01)
+            server.publish(STARTED)
+            assert await anext(events) == STARTED
+
+    @live
     async def test_come_in_their_envelopes_too(self) -> None:
         server = make_server()
         async with serving(server) as url, tp.connect(url, token=TOKEN) as client:

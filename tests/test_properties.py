@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from conformance import ACCEPTED, VECTORS, read
+from conformance import ACCEPTED, mutated_frames, read
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
@@ -37,26 +37,6 @@ def test_any_bytes_whatever_raise_a_protocol_error_or_nothing(frame: bytes | str
     for sender in Sender:
         with suppress(tp.ProtocolError):
             decode(sender, frame)
-
-
-PIECES = """
-{ } [ ] " : , \\ - 0 null true 1 -0 1e999 NaN "id" "type" \\ud800 é 4294967296 1.0
-"payload" "command" "event" "category" \x00
-"""
-TOKENS = st.sampled_from([*PIECES.split(), " ", "\n"])
-
-
-@st.composite
-def mutated_frames(draw: st.DrawFn) -> tuple[Sender, str]:
-    """Frames of the vectors with a piece cut out, doubled, or replaced."""
-    vector = draw(st.sampled_from(VECTORS))
-    text: str = vector["frame"][:2000]
-    for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(text)))
-        end = draw(st.integers(start, min(len(text), start + 40)))
-        piece = draw(st.just("") | st.just(text[start:end] * 2) | TOKENS)
-        text = text[:start] + piece + text[end:]
-    return Sender(vector["side"]), text
 
 
 @given(mutated_frames())

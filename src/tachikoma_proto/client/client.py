@@ -135,7 +135,7 @@ class Client:
         self._kept().wanted.pop(topic, None)
         return await self.request(Unsubscribe(topic=topic))
 
-    async def events(self) -> AsyncIterator[Event | UnknownEvent]:
+    def events(self) -> AsyncIterator[Event | UnknownEvent]:
         """Go through the events as they come, until the client is closed.
 
         Among them are the client's own words: ``Reconnected`` after the connection was lost, and
@@ -146,18 +146,15 @@ class Client:
             RemoteError: The connection was lost, and the server no longer takes the token.
             ConnectionLostError: It was lost, and is not tried again.
         """
-        async for message in self.messages():
-            if isinstance(message.payload, (Event, UnknownEvent)):
-                yield message.payload
+        return self._events.taken(_event_of)
 
-    async def messages(self) -> AsyncIterator[Pushed]:
+    def messages(self) -> AsyncIterator[Pushed]:
         """Go through the events in their envelopes, and through messages that are not known.
 
         Raises:
             Exception: As for ``events``.
         """
-        while (message := await self._events.get()) is not None:
-            yield message
+        return self._events.taken(_whole)
 
     async def close(self) -> None:
         """End the conversation; requests that wait fail, and ``events()`` ends."""
@@ -169,3 +166,12 @@ class Client:
         if self._keeper is None:
             raise RuntimeError("the client is not connected: enter it, with 'async with'")
         return self._keeper
+
+
+def _event_of(message: Pushed) -> Event | UnknownEvent | None:
+    payload = message.payload
+    return payload if isinstance(payload, (Event, UnknownEvent)) else None
+
+
+def _whole(message: Pushed) -> Pushed:
+    return message

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -40,6 +41,9 @@ class EventsMissed(Event):
 
 
 Pushed: TypeAlias = OutgoingMessage[Event | UnknownEvent | UnknownMessage]
+
+
+T = TypeVar("T")
 
 
 class EventQueue:
@@ -112,6 +116,14 @@ class EventQueue:
                 await self._changed.wait()
         return self._waiting.popleft()
 
+    def taken(self, pick: Callable[[Pushed], T | None]) -> "Taken[T]":
+        """Go through what is picked; the rest is dropped.
+
+        Args:
+            pick: Gives what to take of a message; None drops it.
+        """
+        return Taken(self, pick)
+
     def _tell_missed(self) -> None:
         if self._missed:
             missed, self._missed = self._missed, 0
@@ -121,6 +133,26 @@ class EventQueue:
         self._tell_missed()
         self._waiting.append(_own_word(event))
         self._changed.set()
+
+
+class Taken(AsyncIterator[T]):
+    """Goes through a queue. It is no generator, which a timeout around ``anext`` would end.
+
+    Args:
+        queue: The queue.
+        pick: Gives what to take of a message; None drops it.
+    """
+
+    def __init__(self, queue: EventQueue, pick: Callable[[Pushed], T | None]) -> None:
+        self._queue = queue
+        self._pick = pick
+
+    async def __anext__(self) -> T:
+        while (message := await self._queue.get()) is not None:
+            picked = self._pick(message)
+            if picked is not None:
+                return picked
+        raise StopAsyncIteration
 
 
 def _own_word(event: Reconnected | EventsMissed) -> Pushed:

@@ -1,0 +1,66 @@
+"""What holds for sessions whatever comes: nothing raises, nothing is left without an answer."""
+
+from conformance import ACCEPTED, VECTORS, mutated_frames
+from hypothesis import given, strategies as st
+
+import tachikoma_proto as tp
+from tachikoma_proto.session import AuthenticationRequested, CommandReceived
+from tachikoma_proto.specs import Sender
+
+CODEC = tp.Codec()
+FRAMES = (
+    mutated_frames().map(lambda case: case[1])
+    | st.sampled_from(VECTORS).map(lambda vector: str(vector["frame"]))
+    | st.binary(max_size=50)
+    | st.text(max_size=50)
+)
+CONFIG = tp.ServerConfig(require_auth=False, max_message_size=1000, rate_limit=5, rate_burst=5)
+
+
+@given(st.lists(FRAMES, max_size=10), st.booleans())
+def test_a_server_answers_every_frame_once(frames: list[str | bytes], opens_up: bool) -> None:
+    config = CONFIG if opens_up else tp.ServerConfig(rate_limit=None)
+    session = tp.Hub(CODEC, config).open(now=0.0)
+    for now, frame in enumerate(frames):
+        happening = session.receive(frame, float(now))
+        match happening:
+            case CommandReceived(message):
+                session.refuse(tp.UnknownMessageError(), message.id)
+            case AuthenticationRequested(message_id):
+                session.authenticated(message_id, None, float(now))
+        text = session.take()
+        assert session.take() is None
+        if text is None:
+            assert CODEC.decode_command(frame).payload == tp.Pong()
+        else:
+            answer = CODEC.decode_server_message(text)
+            assert isinstance(answer.payload, tp.Response)
+            assert not isinstance(answer.payload, tp.UnknownMessage)
+    assert session.closing is None
+
+
+@given(st.lists(FRAMES, max_size=10))
+def test_a_client_survives_every_frame(frames: list[str | bytes]) -> None:
+    session = tp.ClientSession(CODEC, now=0.0)
+    asked = session.ask(tp.Ping())
+    session.take()
+    for frame in frames:
+        session.receive(frame, 0.0)
+    assert session.closing is None
+    answer = tp.PongResponse.now()
+    happening = session.receive(CODEC.encode(answer, reply_to=asked), 0.0)
+    assert happening is not None
+
+
+def test_a_server_reads_what_its_codec_reads() -> None:
+    for vector in ACCEPTED:
+        if vector["side"] == Sender.CLIENT.value:
+            config = tp.ServerConfig(require_auth=False, max_message_size=2**20)
+            session = tp.Hub(CODEC, config).open(now=0.0)
+            happening = session.receive(vector["frame"], 0.0)
+            if isinstance(happening, CommandReceived):
+                assert happening.message == CODEC.decode_command(vector["frame"])
+            while (text := session.take()) is not None:
+                answer = CODEC.decode_server_message(text).payload
+                refusal = isinstance(answer, tp.ErrorResponse) and answer.code
+                assert refusal in (False, "not_found")
