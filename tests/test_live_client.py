@@ -60,6 +60,12 @@ class TestRequests:
                 await client.request(tp.StartMission(mission_id="7"))  # type: ignore[arg-type]
 
     @live
+    async def test_that_are_too_large_say_so(self) -> None:
+        async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
+            with pytest.raises(tp.RemoteError, match="message_too_large"):
+                await client.subscribe("x" * 70_000)
+
+    @live
     async def test_fail_when_the_client_is_closed(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         started = asyncio.Event()
@@ -354,6 +360,15 @@ class TestConnecting:
         async with serving(make_server(authenticate=check, config=server_config)) as url:
             with pytest.raises(TimeoutError, match=r"no connection within 0.1 s"):
                 async with tp.connect(url, token=TOKEN, config=config):
+                    pass
+
+    @live
+    async def test_to_a_server_that_hangs_up_says_so(self) -> None:
+        server = make_server()
+        async with serving(server) as url:
+            await server.close()
+            with pytest.raises(tp.ConnectionLostError, match="before it stood"):
+                async with tp.connect(url, token=TOKEN):
                     pass
 
     @live

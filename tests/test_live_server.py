@@ -353,6 +353,21 @@ class TestClosing:
             assert answer.code == "internal_error"
             assert websocket.close_code == 1001
 
+    @live
+    async def test_cannot_be_waited_for_by_a_handler(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            with pytest.raises(RuntimeError, match="a handler cannot wait"):
+                await server.close()
+            return tp.AckResponse.ok()
+
+        server = make_server(dispatcher)
+        async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            answer = await client.request(tp.StartMission(mission_id=MISSION))
+            assert answer == tp.AckResponse.ok()
+
 
 vault = tp.Category("vault")
 

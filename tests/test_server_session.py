@@ -171,6 +171,17 @@ class TestBadFrames:
             "errors": [{"path": "$.payload.topic", "expected": "a string"}]
         }
 
+    @pytest.mark.parametrize("as_bytes", [False, True])
+    def test_that_are_too_large_are_answered_with_their_id(self, as_bytes: bool) -> None:
+        session = opened()
+        text = frame(tp.Subscribe(topic="x" * 70_000))
+        session.receive(text.encode() if as_bytes else text, 0.0)
+        (message,) = said(session)
+        assert (message.payload.code, message.reply_to) == ("message_too_large", ASKED)
+        session.receive(" " * 70_000 + text, 0.0)
+        (message,) = said(session)
+        assert (message.payload.code, message.reply_to) == ("message_too_large", None)
+
     def test_of_the_largest_size_are_read(self) -> None:
         text = frame(tp.Ping())
         session = opened(ServerConfig(require_auth=False, max_message_size=len(text)))
@@ -238,6 +249,23 @@ class TestAuthentication:
         log_in(session, Identity(USER))
         assert not log_in(session, None).authenticated
         assert session.identity == Identity(USER)
+
+    def test_that_fails_too_often_ends_the_session(self) -> None:
+        session = opened(ServerConfig(max_auth_attempts=2))
+        log_in(session, None)
+        assert close_code(session) is None
+        log_in(session, None)
+        assert close_code(session) == 1008
+
+    def test_as_somebody_else_begins_without_subscriptions(self) -> None:
+        session = opened(ServerConfig())
+        log_in(session, Identity(USER))
+        answer(session, frame(tp.Subscribe(topic="missions")))
+        log_in(session, Identity(USER))
+        assert list(session.subscriptions) == ["missions"]
+        log_in(session, Identity(UUID(int=10)))
+        assert not session.subscriptions
+        assert session.hub.publish(progress()) == 0
 
     def test_is_not_needed_where_the_server_says_so(self) -> None:
         session = opened(ServerConfig(require_auth=False, ping_interval=None, auth_timeout=1))
@@ -426,6 +454,33 @@ def test_metrics_are_told_what_happens() -> None:
     assert counting.received[0] == len(text.encode())
     assert counting.sent[-2:] == sizes
     assert counting.errors == ["not_found"]
+
+
+class Raising(tp.Metrics):
+    def frame_queued(self, depth: int) -> None:
+        raise RuntimeError("the collector is down")
+
+
+def test_a_metrics_hook_that_raises_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub(CODEC, OPEN, metrics=Raising())
+    sessions = [hub.open(0.0) for _ in range(2)]
+    for session in sessions:
+        answer(session, frame(tp.Subscribe(topic="missions")))
+    assert hub.publish(progress()) == 2
+    assert "the collector is down" in caplog.text
+
+
+def test_a_handler_may_publish_and_end_its_session() -> None:
+    session: tp.Session = opened()
+    assert isinstance(session, ServerSession)
+    answer(session, frame(tp.Subscribe(topic="missions")))
+    assert session.publish(progress()) == 1
+    session.close(4000, "é" * 100)
+    assert session.publish(progress()) == 0
+    assert len(said(session)) == 1
+    assert session.closing is not None
+    assert session.closing.code == 4000
+    assert session.closing.reason == "é" * 61
 
 
 def test_a_session_that_is_over_says_and_hears_nothing() -> None:

@@ -98,6 +98,19 @@ def test_a_second_subscription_to_a_topic_replaces_the_first() -> None:
     assert list(index.receivers(progress(TWO))) == ["me"]
 
 
+@pytest.mark.parametrize("form", [str(ONE).upper(), ONE.hex, f"{{{ONE}}}", f"urn:uuid:{ONE}"])
+def test_a_uuid_names_a_topic_in_all_its_forms(form: str) -> None:
+    index = index_of()
+    one = UUID(int=0xAB)
+    form = form.replace(str(ONE), str(one)).replace(str(ONE).upper(), str(one).upper())
+    form = form.replace(ONE.hex, one.hex)
+    index.add("me", f"missions/{form}")
+    assert index.topics_of("me") == (tp.topics.mission(one),)
+    assert list(index.receivers(progress(one))) == ["me"]
+    index.remove("me", f"missions/{str(one).upper()}")
+    assert len(index) == 0
+
+
 def test_leaving_a_topic_that_one_is_not_in_is_not_found() -> None:
     index = index_of()
     index.add("other", tp.topics.MISSIONS)

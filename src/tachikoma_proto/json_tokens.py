@@ -19,6 +19,9 @@ _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re
 _ID: Final = re.compile(r'"id"[ \t\r\n]*+:[ \t\r\n]*+"([^"\\]*+)"')
 _ANY_ID_KEY: Final = re.compile(r'"id"[ \t\r\n]*+:')
 
+_START: Final = 1024
+"""How much of a frame that is too large is looked at."""
+
 
 def is_too_deep(text: str, max_depth: int) -> bool:
     """Tell whether objects and arrays are nested deeper than allowed.
@@ -48,6 +51,19 @@ def recover_id(text: str) -> UUID | None:
             match = _ID.match(text, token.start())
             found.append(parse_uuid(match[1]) if match else None)
     return found[0] if len(found) == 1 else None
+
+
+def recover_id_at_start(frame: str | bytes | bytearray | memoryview) -> UUID | None:
+    """Read the ``id`` of a frame that is too large to be gone through.
+
+    Args:
+        frame: The frame.
+
+    Returns:
+        The id; None if there is none at the start, where everyone writes it.
+    """
+    start = frame[:_START]
+    return recover_id(start if isinstance(start, str) else bytes(start).decode(errors="replace"))
 
 
 def _tokens(text: str) -> Iterator[tuple[re.Match[str], int]]:

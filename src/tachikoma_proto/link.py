@@ -69,7 +69,7 @@ class Link(Generic[H]):
         writer = asyncio.create_task(self._write())
         try:
             await asyncio.wait((reader, writer, self._closing), return_when=asyncio.FIRST_COMPLETED)
-            ended = _BROKEN if _failed(reader) else _GONE
+            ended = _BROKEN if _failed(reader) or _failed(writer) else _GONE
             await self._close(self._session.closing or ended, writer)
         finally:
             self._session.on_output = _nothing

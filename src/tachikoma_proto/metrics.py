@@ -4,9 +4,16 @@ Rules:
 
 * A hook is called where the thing happens, in the event loop: it counts and returns.
 * Sizes are bytes in UTF-8. No hook is given a frame, a message or a secret.
+* A hook that raises is logged, and harms nothing else.
 """
 
-from typing import Final
+import logging
+from collections.abc import Callable
+from typing import Final, ParamSpec
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 
 class Metrics:
@@ -55,5 +62,33 @@ class Metrics:
         """
 
 
-NO_METRICS: Final = Metrics()
-"""What is used where nobody asks for metrics."""
+class _Guarded(Metrics):
+    """Passes everything on, and lets nothing out that is raised."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        for name in _HOOKS:
+            setattr(self, name, _guarded(getattr(metrics, name)))
+
+
+_HOOKS: Final = [name for name in vars(Metrics) if not name.startswith("_")]
+
+_NONE: Final = Metrics()
+
+
+def guarded(metrics: Metrics | None) -> Metrics:
+    """Give metrics that never raise.
+
+    Args:
+        metrics: What is told; None counts nothing.
+    """
+    return _NONE if metrics is None else _Guarded(metrics)
+
+
+def _guarded(hook: Callable[P, None]) -> Callable[P, None]:
+    def call(*arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            hook(*arguments, **named)
+        except Exception:
+            log.exception("a metrics hook failed")
+
+    return call

@@ -13,8 +13,8 @@ from tachikoma_proto.codec import Codec
 from tachikoma_proto.messages.commands import Subscribe, SubscriptionFilters, Unsubscribe
 from tachikoma_proto.messages.responses import AckResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
-from tachikoma_proto.metrics import NO_METRICS, Metrics
-from tachikoma_proto.session.config import DEFAULT_CLIENT, ClientConfig
+from tachikoma_proto.metrics import Metrics
+from tachikoma_proto.session.config import ClientConfig
 
 
 class Client:
@@ -24,8 +24,8 @@ class Client:
         open_transport: Opens a connection; ``connect`` has one for ``websockets``.
         token: Shows who the user is; without it the client does not authenticate.
         codec: Reads and writes the frames; one for the built-in messages if left out.
-        config: How it behaves.
-        metrics: Told what happens.
+        config: How it behaves; the defaults if left out.
+        metrics: Told what happens, if anybody is to be.
     """
 
     def __init__(
@@ -34,17 +34,17 @@ class Client:
         *,
         token: Token | None = None,
         codec: Codec | None = None,
-        config: ClientConfig = DEFAULT_CLIENT,
-        metrics: Metrics = NO_METRICS,
+        config: ClientConfig | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._config = config
-        self._events = EventQueue(config.max_events)
+        self._config = config or ClientConfig()
+        self._events = EventQueue(self._config.max_events)
         self._make_keeper = partial(
             Keeper,
             open_transport,
             token=token,
             codec=Codec() if codec is None else codec,
-            config=config,
+            config=self._config,
             metrics=metrics,
             events=self._events,
         )

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from tachikoma_proto.client.client import Client
 from tachikoma_proto.client.keeper import Token
 from tachikoma_proto.codec import Codec
-from tachikoma_proto.metrics import NO_METRICS, Metrics
-from tachikoma_proto.session.config import DEFAULT_CLIENT, ClientConfig
+from tachikoma_proto.metrics import Metrics
+from tachikoma_proto.session.config import ClientConfig
 from tachikoma_proto.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ def connect(
     *,
     token: Token | None = None,
     codec: Codec | None = None,
-    config: ClientConfig = DEFAULT_CLIENT,
-    metrics: Metrics = NO_METRICS,
+    config: ClientConfig | None = None,
+    metrics: Metrics | None = None,
     **options: Any,
 ) -> Client:
     """Make a client that talks to a server's URL; it connects when its block is entered.
@@ -33,8 +33,8 @@ def connect(
         url: ``ws://…`` or ``wss://…``.
         token: Shows who the user is; a function is asked for one before each connection.
         codec: Reads and writes the frames; one for the built-in messages if left out.
-        config: How the client behaves.
-        metrics: Told what happens.
+        config: How the client behaves; the defaults if left out.
+        metrics: Told what happens, if anybody is to be.
         options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and
             ``additional_headers``.
 
@@ -56,6 +56,7 @@ def connect(
             "connect needs websockets: pip install 'tachikoma-proto[websockets]'"
         ) from error
     codec = Codec() if codec is None else codec
+    config = config or ClientConfig()
     if token is not None and _is_overheard(url):
         log.warning("the token is sent over a connection that is not encrypted: use wss://")
     chosen = {

@@ -8,12 +8,8 @@ from tachikoma_proto.base import Command, R
 from tachikoma_proto.client.events import EventQueue
 from tachikoma_proto.errors import ConnectionLostError
 from tachikoma_proto.link import Link
-from tachikoma_proto.session.client_session import (
-    Answered,
-    ClientHappening,
-    ClientSession,
-    Pushed,
-)
+from tachikoma_proto.session.client_session import ClientSession
+from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
 from tachikoma_proto.transport import Transport
 
 

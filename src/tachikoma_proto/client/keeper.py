@@ -52,7 +52,7 @@ class Keeper:
         token: Token | None,
         codec: Codec,
         config: ClientConfig,
-        metrics: Metrics,
+        metrics: Metrics | None,
         events: EventQueue,
     ) -> None:
         self.wanted: dict[str, SubscriptionFilters | None] = {}
@@ -144,8 +144,10 @@ class Keeper:
                     await connection.close()
                     raise
         except TimeoutError:
-            pass
-        raise TimeoutError(f"no connection within {self._config.open_timeout} s")
+            failure: Exception = TimeoutError(f"no connection within {self._config.open_timeout} s")
+        except ConnectionLostError:
+            failure = ConnectionLostError("the server ended the connection before it stood")
+        raise failure
 
     def _talk_over(self, transport: Transport) -> Connection:
         now = asyncio.get_running_loop().time()

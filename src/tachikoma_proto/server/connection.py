@@ -12,12 +12,12 @@ from tachikoma_proto.link import Link
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.server.places import places
 from tachikoma_proto.session.conversation import GOING_AWAY
-from tachikoma_proto.session.server_session import (
+from tachikoma_proto.session.happenings import (
     AuthenticationRequested,
     CommandReceived,
     ServerHappening,
-    ServerSession,
 )
+from tachikoma_proto.session.server_session import ServerSession
 from tachikoma_proto.session.session import Identity, Session
 from tachikoma_proto.transport import Transport
 
@@ -69,6 +69,10 @@ class Connection:
         if self._going_away is None:
             self.session.stop_listening()
             self._going_away = asyncio.create_task(self._go_away())
+
+    def runs_in(self, task: "asyncio.Task[Any] | None") -> bool:
+        """Tell whether a task carries out a command of this connection."""
+        return task in self._running
 
     def give_up_commands(self) -> None:
         """Cancel the handlers that still run."""

@@ -10,9 +10,9 @@ from tachikoma_proto.codec import Codec
 from tachikoma_proto.dispatch import Dispatcher
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.messages.commands import Authenticate
-from tachikoma_proto.metrics import NO_METRICS, Metrics
+from tachikoma_proto.metrics import Metrics
 from tachikoma_proto.server.connection import Authenticator, Connection
-from tachikoma_proto.session.config import DEFAULT_SERVER, ServerConfig
+from tachikoma_proto.session.config import ServerConfig
 from tachikoma_proto.session.hub import Hub, MaySubscribe
 from tachikoma_proto.session.own_commands import OWN_COMMANDS
 from tachikoma_proto.session.session import Session
@@ -29,8 +29,8 @@ class Server:
         dispatcher: Has the handlers of all commands but those about the session itself.
         authenticate: Tells whose a token is; None if it is nobody's. Compare secrets with
             ``hmac.compare_digest``.
-        config: What each connection is granted.
-        metrics: Told what happens.
+        config: What each connection is granted; the defaults if left out.
+        metrics: Told what happens, if anybody is to be.
         may_subscribe: Whether a session may have the events of a topic and of all below it; it
             looks at the session's ``identity``. Everyone may if left out.
 
@@ -52,21 +52,17 @@ class Server:
         dispatcher: Dispatcher[Session],
         *,
         authenticate: Authenticator | None = None,
-        config: ServerConfig = DEFAULT_SERVER,
-        metrics: Metrics = NO_METRICS,
+        config: ServerConfig | None = None,
+        metrics: Metrics | None = None,
         may_subscribe: MaySubscribe | None = None,
     ) -> None:
+        config = config or ServerConfig()
         if authenticate is None and config.require_auth:
             raise ValueError(
                 "authentication is required, and there is nothing to authenticate with: "
                 "give authenticate=…, or ServerConfig(require_auth=False)"
             )
-        own: tuple[type[Command[Any]], ...] = (Authenticate, *OWN_COMMANDS)
-        for command in own:
-            if command in dispatcher.handlers:
-                raise RegistryError(
-                    f"{command.__qualname__} has a handler, but the session answers it itself"
-                )
+        _refuse_own_handlers(dispatcher)
         self._hub = Hub(codec, config, metrics=metrics, may_subscribe=may_subscribe)
         self._dispatcher = dispatcher
         self._authenticate = authenticate
@@ -101,6 +97,7 @@ class Server:
         Args:
             transport: The connection, open.
         """
+        _refuse_own_handlers(self._dispatcher)  # some may have come later
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
         now = asyncio.get_running_loop().time()
@@ -146,7 +143,15 @@ class Server:
         Args:
             timeout: After how many seconds the handlers that still run are cancelled; their
                 commands are answered with ``internal_error``.
+
+        Raises:
+            RuntimeError: A handler calls it, and would wait for itself.
         """
+        task = asyncio.current_task()
+        if any(connection.runs_in(task) for connection in self._connections):
+            raise RuntimeError(
+                "a handler cannot wait until it has ended itself; leave that to a task"
+            )
         self._is_closing = True
         for connection in self._connections:
             connection.go_away()
@@ -159,3 +164,12 @@ class Server:
             for connection in self._connections:
                 connection.give_up_commands()
             await asyncio.wait(late)
+
+
+def _refuse_own_handlers(dispatcher: Dispatcher[Session]) -> None:
+    own: tuple[type[Command[Any]], ...] = (Authenticate, *OWN_COMMANDS)
+    for command in own:
+        if command in dispatcher.handlers:
+            raise RegistryError(
+                f"{command.__qualname__} has a handler, but the session answers it itself"
+            )

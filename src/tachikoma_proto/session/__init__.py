@@ -10,15 +10,17 @@ Rules:
 * No token is in a log, a repr or an error.
 """
 
-from tachikoma_proto.session.client_session import Answered, ClientSession, Pushed
+from tachikoma_proto.session.client_session import ClientSession
 from tachikoma_proto.session.config import ClientConfig, ServerConfig
 from tachikoma_proto.session.conversation import Closing, Conversation
-from tachikoma_proto.session.hub import Hub
-from tachikoma_proto.session.server_session import (
+from tachikoma_proto.session.happenings import (
+    Answered,
     AuthenticationRequested,
     CommandReceived,
-    ServerSession,
+    Pushed,
 )
+from tachikoma_proto.session.hub import Hub
+from tachikoma_proto.session.server_session import ServerSession
 from tachikoma_proto.session.session import Identity, Session
 
 __all__ = [

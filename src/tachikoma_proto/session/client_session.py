@@ -11,10 +11,8 @@ Rules:
 """
 
 import logging
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID, uuid4
-
-from attrs import frozen
 
 from tachikoma_proto.base import Command, Event, Response
 from tachikoma_proto.codec import Codec
@@ -24,37 +22,14 @@ from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.responses import ErrorResponse
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
-from tachikoma_proto.metrics import NO_METRICS, Metrics
-from tachikoma_proto.session.config import DEFAULT_CLIENT, ClientConfig
+from tachikoma_proto.metrics import Metrics, guarded
+from tachikoma_proto.session.config import ClientConfig
 from tachikoma_proto.session.conversation import Conversation
+from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
 from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.specs import Kind
 
 log = logging.getLogger(__name__)
-
-
-@frozen
-class Answered:
-    """A command was answered.
-
-    Attributes:
-        message_id: The id of the message with the command.
-        response: The answer, or what stands in its place: the server's error, or what is wrong
-            with its answer.
-    """
-
-    message_id: UUID
-    response: Response | RemoteError | ProtocolError
-
-
-@frozen
-class Pushed:
-    """The server said something that is no answer."""
-
-    message: OutgoingMessage[Event | UnknownEvent | UnknownMessage]
-
-
-ClientHappening: TypeAlias = Answered | Pushed
 
 
 class ClientSession(Conversation[ClientHappening]):
@@ -62,8 +37,8 @@ class ClientSession(Conversation[ClientHappening]):
 
     Args:
         codec: Reads and writes the frames.
-        config: How it behaves.
-        metrics: Told what happens.
+        config: How it behaves; the defaults if left out.
+        metrics: Told what happens, if anybody is to be.
         now: The present time in seconds, monotonic.
 
     Example::
@@ -77,12 +52,14 @@ class ClientSession(Conversation[ClientHappening]):
     def __init__(
         self,
         codec: Codec,
-        config: ClientConfig = DEFAULT_CLIENT,
+        config: ClientConfig | None = None,
         *,
-        metrics: Metrics = NO_METRICS,
+        metrics: Metrics | None = None,
         now: float,
     ) -> None:
-        super().__init__(metrics, Keepalive(config.ping_interval, config.pong_timeout, now))
+        config = config or ClientConfig()
+        keepalive = Keepalive(config.ping_interval, config.pong_timeout, now)
+        super().__init__(guarded(metrics), keepalive)
         self._codec = codec
         self._waiting: dict[UUID, type[Response] | None] = {}
         self._ping: UUID | None = None

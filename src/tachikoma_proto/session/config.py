@@ -21,6 +21,7 @@ class ServerConfig:
         pong_timeout: How many seconds it then has to say anything before it is given up.
         auth_timeout: How many seconds a client has to authenticate.
         require_auth: Whether it has to.
+        max_auth_attempts: After how many refused tokens a client is sent away.
         max_pending: How many frames may wait to be sent. An event beyond that cuts the client
             off, since it does not read.
         max_subscriptions: How many topics a client may subscribe to.
@@ -40,6 +41,7 @@ class ServerConfig:
     pong_timeout: float = field(default=10.0, validator=_seconds)
     auth_timeout: float = field(default=5.0, validator=_seconds)
     require_auth: bool = True
+    max_auth_attempts: int = field(default=5, validator=_count)
     max_pending: int = field(default=100, validator=_count)
     max_subscriptions: int = field(default=100, validator=_count)
     rate_limit: float | None = field(default=1000.0, validator=_optional_seconds)
@@ -82,7 +84,3 @@ class ClientConfig:
     backoff_max: float = field(default=30.0, validator=_seconds)
     max_attempts: int | None = field(default=None, validator=validators.optional(_count))
     close_timeout: float = field(default=5.0, validator=_seconds)
-
-
-DEFAULT_SERVER: Final = ServerConfig()
-DEFAULT_CLIENT: Final = ClientConfig()

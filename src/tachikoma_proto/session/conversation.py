@@ -114,11 +114,11 @@ class Conversation(ABC, Generic[H]):
 
         Args:
             code: The close code.
-            reason: Why, for a person.
+            reason: Why, for a person; cut at 123 bytes.
             drains: Whether what waits in the outbox is sent before.
         """
         if self.closing is None:
-            self.closing = Closing(code, reason, drains)
+            self.closing = Closing(code, _cut(reason), drains)
             if not drains:
                 self._outbox.clear()
             self.on_output()
@@ -151,6 +151,11 @@ def size_of(frame: Frame) -> int:
     if isinstance(frame, str):
         return len(frame) if frame.isascii() else len(frame.encode(errors="surrogatepass"))
     return memoryview(frame).nbytes
+
+
+def _cut(reason: str) -> str:
+    """Cut a reason to what a close frame has room for."""
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")
 
 
 def _nothing() -> None:

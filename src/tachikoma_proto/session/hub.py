@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 from tachikoma_proto.base import Command, Event, Message
 from tachikoma_proto.codec import Codec
-from tachikoma_proto.metrics import NO_METRICS, Metrics
-from tachikoma_proto.session.config import DEFAULT_SERVER, ServerConfig
+from tachikoma_proto.metrics import Metrics, guarded
+from tachikoma_proto.session.config import ServerConfig
 from tachikoma_proto.session.server_session import ServerSession
 from tachikoma_proto.session.session import Session
 from tachikoma_proto.shapes import holds_secrets
@@ -22,8 +22,8 @@ class Hub:
 
     Args:
         codec: Reads and writes their frames.
-        config: What each of them is granted.
-        metrics: Told what happens.
+        config: What each of them is granted; the defaults if left out.
+        metrics: Told what happens, if anybody is to be.
         may_subscribe: Whether a session may have the events of a topic; everyone may if left out.
 
     Attributes:
@@ -34,14 +34,14 @@ class Hub:
     def __init__(
         self,
         codec: Codec,
-        config: ServerConfig = DEFAULT_SERVER,
+        config: ServerConfig | None = None,
         *,
-        metrics: Metrics = NO_METRICS,
+        metrics: Metrics | None = None,
         may_subscribe: MaySubscribe | None = None,
     ) -> None:
         self.codec = codec
-        self.config = config
-        self.metrics = metrics
+        self.config = config or ServerConfig()
+        self.metrics = guarded(metrics)
         self.may_subscribe = may_subscribe or _everyone
         self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
         self.public: frozenset[type[Command[Any]]] = frozenset(

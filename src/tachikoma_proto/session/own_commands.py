@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 def _subscribe(session: "ServerSession", command: Subscribe) -> AckResponse:
     limit = session.hub.config.max_subscriptions
-    if command.topic not in session.subscriptions and len(session.subscriptions) >= limit:
+    topic = session.hub.index.canonical(command.topic)
+    if topic not in session.subscriptions and len(session.subscriptions) >= limit:
         raise ProtocolError(f"at most {limit} subscriptions", code="permission_denied")
-    if not session.hub.may_subscribe(session, command.topic):
+    if not session.hub.may_subscribe(session, topic):
         raise ProtocolError("permission denied", code="permission_denied")
-    session.hub.index.add(session, command.topic, command.filters)
+    session.hub.index.add(session, topic, command.filters)
     session.topics_changed()
     return AckResponse.ok()
 

@@ -13,14 +13,13 @@ Rules:
 import logging
 from datetime import timedelta
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import field, frozen
-
-from tachikoma_proto.base import Command, Response, masked
+from tachikoma_proto.base import Command, Event, Response
 from tachikoma_proto.errors import EncodeError, MessageTooLargeError, ProtocolError
 from tachikoma_proto.json_reader import Frame
+from tachikoma_proto.json_tokens import recover_id_at_start
 from tachikoma_proto.messages.commands import Authenticate, Pong
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.messages.responses import AuthResponse, ErrorResponse
@@ -29,6 +28,11 @@ from tachikoma_proto.session.conversation import (
     POLICY_VIOLATION,
     TRY_AGAIN_LATER,
     Conversation,
+)
+from tachikoma_proto.session.happenings import (
+    AuthenticationRequested,
+    CommandReceived,
+    ServerHappening,
 )
 from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.own_commands import OWN_COMMANDS
@@ -46,29 +50,6 @@ BARE_PING: Final = '{"type":"ping"}'
 
 INTERNAL: Final = ErrorResponse(code="internal_error", message="internal error")
 """What a client is told of this side's mistakes."""
-
-
-@frozen
-class CommandReceived:
-    """A command is to be carried out; answer it with ``reply`` or ``refuse``."""
-
-    message: IncomingMessage[Command[Any]]
-
-
-@frozen
-class AuthenticationRequested:
-    """A token is to be checked; say who it is with ``authenticated``.
-
-    Attributes:
-        message_id: The id of the message that brought it.
-        token: The token, a secret.
-    """
-
-    message_id: UUID | None
-    token: str = field(repr=masked)
-
-
-ServerHappening: TypeAlias = CommandReceived | AuthenticationRequested
 
 
 class ServerSession(Session, Conversation[ServerHappening]):
@@ -93,6 +74,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
         self.hub = hub
         self._rate = TokenBucket(config.rate_limit, config.rate_burst, now)
         self._is_listening = True
+        self._tokens_refused = 0
         self._auth_deadline = now + config.auth_timeout if config.require_auth else inf
 
     @property
@@ -144,17 +126,20 @@ class ServerSession(Session, Conversation[ServerHappening]):
         Args:
             message_id: The id of the message that brought the token.
             identity: Who it is; None if the token is not good. A session that is authenticated
-                already stays what it was then.
+                already stays what it was then; one that becomes somebody else's begins without
+                subscriptions.
             now: The present time in seconds.
         """
         expires_at = identity.expires_at if identity else None
         left = inf if expires_at is None else (expires_at - utc_now()) / timedelta(seconds=1)
         if identity is None or left <= 0:
-            log.info("session %s: a token was refused", self.id)
-            self._answer(AuthResponse(authenticated=False), message_id)
+            self._refuse_token(message_id)
             return
+        if self._identity is not None and self._identity.user_id != identity.user_id:
+            self._leave_topics()
         self._identity = identity
         self._is_listening = True
+        self._tokens_refused = 0
         self._auth_deadline = now + left
         log.info("session %s: authenticated as user %s", self.id, identity.user_id)
         expiry = None if expires_at is None else format_timestamp(expires_at)
@@ -208,6 +193,10 @@ class ServerSession(Session, Conversation[ServerHappening]):
         """Take in no more frames; what was said before is still answered."""
         self._is_listening = False
 
+    def publish(self, event: Event) -> int:
+        """Give an event to every session of the hub that subscribed to it."""
+        return self.hub.publish(event)
+
     def push(self, text: str) -> bool:
         """Queue an event's frame, or cut the session off if its queue is full.
 
@@ -228,9 +217,8 @@ class ServerSession(Session, Conversation[ServerHappening]):
 
     def close(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
         """Have the connection closed; it gets no event from now on."""
-        super().close(code, reason, drains=drains)
-        self.hub.index.discard(self)
-        self._topics = ()
+        Conversation.close(self, code, reason, drains=drains)
+        self._leave_topics()
 
     def topics_changed(self) -> None:
         """Take over from the index what the session subscribes to."""
@@ -240,7 +228,10 @@ class ServerSession(Session, Conversation[ServerHappening]):
         config = self.hub.config
         is_in_time = self._rate.take(now)
         if size > config.max_message_size:
-            raise MessageTooLargeError(f"the frame is larger than {config.max_message_size} bytes")
+            raise MessageTooLargeError(
+                f"the frame is larger than {config.max_message_size} bytes",
+                message_id=recover_id_at_start(frame),
+            )
         message = self.hub.codec.decode_command(frame)
         if not is_in_time and not isinstance(message.payload, Pong):
             raise ProtocolError("too many messages", code="rate_limited", message_id=message.id)
@@ -281,6 +272,17 @@ class ServerSession(Session, Conversation[ServerHappening]):
             self._metrics.error(response.code)
         if self.closing is None:
             self._say(text)
+
+    def _refuse_token(self, message_id: UUID | None) -> None:
+        self._tokens_refused += 1
+        log.info("session %s: a token was refused", self.id)
+        self._answer(AuthResponse(authenticated=False), message_id)
+        if self._tokens_refused >= self.hub.config.max_auth_attempts:
+            self.close(POLICY_VIOLATION, "too many tokens refused")
+
+    def _leave_topics(self) -> None:
+        self.hub.index.discard(self)
+        self._topics = ()
 
     def _ask(self) -> None:
         self._say(BARE_PING)

@@ -1,11 +1,13 @@
 """What a handler sees of a connection: its session, and who is at the other end."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from attrs import Attribute, field, frozen
 
+from tachikoma_proto.base import Event
 from tachikoma_proto.timestamps import utc_now
 
 
@@ -30,7 +32,7 @@ class Identity:
     expires_at: datetime | None = field(default=None, validator=_aware)
 
 
-class Session:
+class Session(ABC):
     """One connection, as handlers see it.
 
     Attributes:
@@ -59,3 +61,19 @@ class Session:
     def subscriptions(self) -> tuple[str, ...]:
         """The topics that it subscribes to, in the order of subscribing."""
         return self._topics
+
+    @abstractmethod
+    def publish(self, event: Event) -> int:
+        """Give an event to every session of the server that subscribed to it.
+
+        It is ``Server.publish``, for handlers that have no server at hand.
+        """
+
+    @abstractmethod
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the session, once what waits is sent; no event goes to it from now on.
+
+        Args:
+            code: The close code of RFC 6455.
+            reason: Why, for a person; cut at 123 bytes.
+        """

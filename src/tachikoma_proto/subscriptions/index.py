@@ -45,6 +45,14 @@ class SubscriptionIndex(Generic[S]):
         """Give the topics that somebody subscribes to, in the order of subscribing."""
         return tuple(self._held.get(subscriber, ()))
 
+    def canonical(self, topic: str) -> str:
+        """Give a topic as events have it: a UUID as it is written, whatever form it came in.
+
+        Raises:
+            ProtocolError: No category owns the topic; the code is ``not_found``.
+        """
+        return self._routes.canonical(topic)
+
     def add(self, subscriber: S, topic: str, filters: SubscriptionFilters | None = None) -> None:
         """Subscribe somebody; a subscription to the same topic is replaced.
 
@@ -56,7 +64,7 @@ class SubscriptionIndex(Generic[S]):
         Raises:
             ProtocolError: No category owns the topic; the code is ``not_found``.
         """
-        self._routes.check_topic(topic)
+        topic = self._routes.canonical(topic)
         narrowings = self._routes.narrowings(filters)
         self._leave(subscriber, topic)
         self._held.setdefault(subscriber, {})[topic] = narrowings
@@ -67,8 +75,10 @@ class SubscriptionIndex(Generic[S]):
         """End a subscription.
 
         Raises:
-            ProtocolError: There is none to that topic; the code is ``not_found``.
+            ProtocolError: There is none to that topic, or no such topic; the code is
+                ``not_found``.
         """
+        topic = self._routes.canonical(topic)
         held = self._held.get(subscriber, {})
         if topic not in held:
             raise ProtocolError("subscription not found", code="not_found")

@@ -16,6 +16,7 @@ from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Leaf, Maybe
 from tachikoma_proto.specs import Kind, MessageSpec
+from tachikoma_proto.uuids import parse_uuid
 
 Narrowing: TypeAlias = tuple[object, ...]
 """What an event must have for a filter to let it pass: a value for each filtered field, in the
@@ -39,12 +40,14 @@ class Route:
         cls: The class.
         topic: The topic of its category.
         key_of: Gives the key that names the topic below; None if there is none.
+        has_uuid_key: Whether that is a UUID.
         filtered: For each of ``FILTERED`` what gives the event's value; None if it has none.
     """
 
     cls: type[Event]
     topic: str
     key_of: KeyOf | None
+    has_uuid_key: bool
     filtered: tuple[Callable[[Event], Any] | None, ...]
 
     def topics(self, event: Event) -> tuple[str, ...]:
@@ -76,6 +79,9 @@ class Routes:
             spec.cls: route for spec in events if (route := _route(registry, spec)) is not None
         }
         self._topics = {c.topic for c in registry.categories.values() if c.topic is not None}
+        self._topics_of_uuids = {
+            route.topic for route in self._by_class.values() if route.has_uuid_key
+        }
         self._named: dict[str, list[type]] = {}
         for spec in events:
             for name in (spec.tag, f"{spec.category}.{spec.tag}"):
@@ -101,15 +107,20 @@ class Routes:
             f"{spec.category!r} has no topic"
         )
 
-    def check_topic(self, topic: str) -> None:
-        """Refuse a topic that no category owns.
+    def canonical(self, topic: str) -> str:
+        """Give a topic as events have it: a UUID as it is written, whatever form it came in.
+
+        Args:
+            topic: The topic.
 
         Raises:
-            ProtocolError: No event can ever go there; the code is ``not_found``.
+            ProtocolError: No category owns it; the code is ``not_found``.
         """
         first, *below = topic.split("/")
         if first not in self._topics or not all(below):
             raise ProtocolError("topic not found", code="not_found")
+        key = parse_uuid(below[0]) if below and first in self._topics_of_uuids else None
+        return topic if key is None else "/".join([first, str(key), *below[1:]])
 
     def narrowings(self, filters: SubscriptionFilters | None) -> frozenset[Narrowing]:
         """Give what the filters of a subscription let pass.
@@ -138,6 +149,7 @@ def _route(registry: Registry, spec: MessageSpec) -> Route | None:
         cls=spec.cls,
         topic=category.topic,
         key_of=key_reader(key, registry.scalars) if key is not None else None,
+        has_uuid_key=key is not None and _is_uuid(key.shape),
         filtered=tuple(
             attrgetter(name) if name in fields and _is_uuid(fields[name].shape) else None
             for name in FILTERED
