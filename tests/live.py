@@ -86,7 +86,7 @@ async def raw(
     url: str, token: str | None = None, **options: Any
 ) -> AsyncIterator[ClientConnection]:
     """A connection without a client of ours, authenticated if a token is given."""
-    async with open_websocket(url, **options) as websocket:
+    async with open_websocket(url, proxy=None, **options) as websocket:
         if token is not None:
             await websocket.send(tp.Codec().encode(tp.Authenticate(token=token)))
             assert '"authenticated":true' in str(await websocket.recv())

@@ -1,8 +1,22 @@
 from types import TracebackType
-from typing import Self, TextIO
+from typing import ClassVar, Self, TextIO
 
 class tqdm:
-    def __init__(self, *, total: int | None, desc: str, unit: str, unit_scale: bool) -> None: ...
+    monitor_interval: ClassVar[int]
+    n: float
+    def __init__(
+        self,
+        *,
+        total: int | None,
+        desc: str = ...,
+        unit: str = ...,
+        unit_scale: bool = ...,
+        position: int = ...,
+        leave: bool = ...,
+        dynamic_ncols: bool = ...,
+        file: TextIO = ...,
+        bar_format: str = ...,
+    ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -12,5 +26,7 @@ class tqdm:
         /,
     ) -> None: ...
     def update(self, n: float) -> bool | None: ...
+    def set_description_str(self, desc: str, refresh: bool) -> None: ...
+    def close(self) -> None: ...
     @classmethod
     def write(cls, s: str, *, file: TextIO) -> None: ...

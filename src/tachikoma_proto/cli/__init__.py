@@ -3,9 +3,10 @@
 Rules:
 
 * Results go to standard output, all else to standard error.
-* Exit status: 0 all is well, 1 a frame was bad, 2 the command could not be carried out,
-  130 interrupted, 141 the reader of the output went away.
+* Exit status: 0 all is well, 1 a frame was bad or a server said no, 2 the command could not be
+  carried out, 130 interrupted, 141 the reader of the output went away.
 * A subcommand is a module with ``configure(parser)``; it sets ``run`` to what carries it out.
+  What only one of them needs, such as asyncio, is loaded when it runs.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tachikoma_proto.cli import inspect, types
+from tachikoma_proto.cli import demo, inspect, send, types, watch
+from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.errors import RegistryError
 
 BAD_USAGE = 2
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OUTPUT_GONE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (OSError, RegistryError) as error:
+    except (CommandError, OSError, RegistryError) as error:
         print(f"tachikoma-proto: {error}", file=sys.stderr)
         return BAD_USAGE
     return status
@@ -54,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tachikoma-proto", description="Work with frames of the Tachikoma protocol."
+        prog="tachikoma-proto",
+        description="Speak the Tachikoma protocol, and read what others said.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (inspect, types):
+    for module in (demo, inspect, types, watch, send):
         name = module.__name__.rpartition(".")[2]
         summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2]
         module.configure(commands.add_parser(name, help=summary, description=summary))

@@ -57,7 +57,8 @@ def connect(
         ) from error
     codec = Codec() if codec is None else codec
     config = config or ClientConfig()
-    if token is not None and _is_overheard(url):
+    is_local = _is_local(url)
+    if token is not None and not is_local and urlsplit(url).scheme == "ws":
         log.warning("the token is sent over a connection that is not encrypted: use wss://")
     chosen = {
         "max_size": codec.max_size,
@@ -65,6 +66,7 @@ def connect(
         "close_timeout": config.close_timeout,
         "ping_interval": None,  # the session's own keepalive is seen by the server, too
         "logger": _quiet,
+        "proxy": None if is_local else True,  # a proxy would look for the server on its own machine
         **options,
     }
 
@@ -75,12 +77,10 @@ def connect(
     return Client(open_transport, token=token, codec=codec, config=config, metrics=metrics)
 
 
-def _is_overheard(url: str) -> bool:
-    """Tell whether others could read what is sent to a URL."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+def _is_local(url: str) -> bool:
+    """Tell whether a URL is of this machine."""
+    host = urlsplit(url).hostname or ""
     try:
-        is_local = ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        is_local = host == "localhost"
-    return parts.scheme == "ws" and not is_local
+        return host == "localhost"

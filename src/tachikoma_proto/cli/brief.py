@@ -1,0 +1,58 @@
+"""Typed messages in short, for people.
+
+Rules:
+
+* A field that a class hides from its repr, or marks as secret, is masked here too.
+* What is None is left out, as on the wire.
+* No control character gets through: texts are written as Python writes them.
+"""
+
+import re
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+
+from tachikoma_proto.base import SECRET, masked
+
+_UUID: Final = re.compile(r"([0-9a-f]{4})[0-9a-f]{4}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def brief(message: object, *, shortens_ids: bool = False) -> str:
+    """Write a message, or what stands in one, in a line.
+
+    Args:
+        message: The message.
+        shortens_ids: Whether UUIDs are cut to their first four digits.
+    """
+    match message:
+        case UUID():
+            return f"{str(message)[:4]}…" if shortens_ids else str(message)
+        case str() if shortens_ids:
+            return repr(_UUID.sub(r"\1…", message))
+        case tuple() | list() | frozenset():
+            return f"[{', '.join(brief(item, shortens_ids=shortens_ids) for item in message)}]"
+        case _ if attrs.has(type(message)):
+            return f"{type(message).__qualname__}({', '.join(_fields(message, shortens_ids))})"
+        case _:
+            return repr(message)
+
+
+def printable(text: str) -> str:
+    """Write a peer's text in a line, with what is not printable escaped."""
+    return repr(text)[1:-1]
+
+
+def _fields(message: Any, shortens_ids: bool) -> list[str]:
+    fields = [(field, getattr(message, field.name)) for field in attrs.fields(type(message))]
+    return [
+        f"{field.name}={_field(field, value, shortens_ids)}"
+        for field, value in fields
+        if value is not None and field.repr
+    ]
+
+
+def _field(field: "attrs.Attribute[Any]", value: object, shortens_ids: bool) -> str:
+    if SECRET.items() <= field.metadata.items():
+        return masked(value)
+    return field.repr(value) if callable(field.repr) else brief(value, shortens_ids=shortens_ids)

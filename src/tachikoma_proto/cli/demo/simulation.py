@@ -1,0 +1,237 @@
+"""The demo's server: a real one, whose missions are simulated.
+
+Rules:
+
+* A mission waits for a person where its plan says so, for as long as it takes: what the client
+  has to do in between never depends on how fast the machine is.
+* What is published is kept, so that it can be compared to what was received.
+"""
+
+import asyncio
+import hmac
+import time
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+from uuid import UUID, uuid4
+
+import tachikoma_proto as tp
+from tachikoma_proto.cli.demo.missions import PLANS, Mission, Spec
+
+Reply: TypeAlias = tp.AckResponse
+
+
+CONFIG: Final = tp.ServerConfig(ping_interval=None, auth_timeout=60.0)
+"""No keepalive comes between what is shown, however slow it all is."""
+
+
+class Simulation:
+    """Serves simulated missions while its block runs.
+
+    Args:
+        codec: Reads and writes the frames.
+        token: The one that is good.
+        user_id: Whose it is.
+        step: How many seconds a mission takes from one event to the next.
+
+    Attributes:
+        server: The server.
+        published: Every event, in order.
+        missions: The missions by id.
+    """
+
+    def __init__(self, codec: tp.Codec, token: str, user_id: UUID, step: float) -> None:
+        self.published: list[tp.Event] = []
+        self.missions: dict[UUID, Mission] = {}
+        self.server = tp.Server(
+            codec, self._dispatcher(), authenticate=self._check_token, config=CONFIG
+        )
+        self._token = token
+        self._user_id = user_id
+        self._step = step
+        self._forge_sessions: set[UUID] = set()
+
+    async def __aenter__(self) -> Self:
+        """Serve, until the block ends."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.server.close()
+        tasks = [mission.task for mission in self.missions.values() if mission.task]
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+
+    def create_missions(self) -> None:
+        """Have somebody plan the missions; nobody has started them yet."""
+        self._say_status("ready")
+        for name, specs in PLANS.items():
+            mission = Mission(name, specs)
+            self.missions[mission.id] = mission
+            self._say(tp.MissionCreated(mission_id=mission.id, name=name))
+
+    async def _check_token(self, token: str) -> tp.Identity | None:
+        is_good = hmac.compare_digest(token.encode(), self._token.encode())
+        return tp.Identity(self._user_id) if is_good else None
+
+    def _dispatcher(self) -> tp.Dispatcher[tp.Session]:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.GetMissionStatus)
+        def status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStatusResponse:
+            mission = self._mission(command.mission_id)
+            return tp.MissionStatusResponse(
+                mission_id=mission.id,
+                status=mission.status,
+                current_spec=mission.current_spec,
+                completed_specs=mission.completed,
+                total_specs=len(mission.specs),
+                percentage=mission.percentage,
+                error=mission.error,
+            )
+
+        @dispatcher.handler(tp.StartMission)
+        def start(command: tp.StartMission, _: tp.Session) -> Reply:
+            mission = self._mission(command.mission_id)
+            if mission.status != "created":
+                return Reply.failure(f"the mission is {mission.status}")
+            mission.task = asyncio.create_task(self._run(mission))
+            return Reply.ok()
+
+        @dispatcher.handler(tp.PauseMission)
+        def pause(command: tp.PauseMission, _: tp.Session) -> Reply:
+            mission = self._mission(command.mission_id)
+            if mission.status != "running":
+                return Reply.failure(f"the mission is {mission.status}")
+            mission.is_going.clear()
+            self._change(mission, "paused")
+            return Reply.ok()
+
+        @dispatcher.handler(tp.ResumeMission)
+        def resume(command: tp.ResumeMission, _: tp.Session) -> Reply:
+            mission = self._mission(command.mission_id)
+            if mission.status != "paused":
+                return Reply.failure(f"the mission is {mission.status}")
+            self._change(mission, "running")
+            mission.is_going.set()
+            return Reply.ok()
+
+        @dispatcher.handler(tp.CancelMission)
+        async def cancel(command: tp.CancelMission, _: tp.Session) -> Reply:
+            mission = self._mission(command.mission_id)
+            if mission.task is None or mission.task.done():
+                return Reply.failure(f"the mission is {mission.status}")
+            mission.task.cancel()
+            await asyncio.wait((mission.task,))
+            self._end(mission, "cancelled", success=False)
+            return Reply.ok("the mission is given up")
+
+        return dispatcher
+
+    def _mission(self, mission_id: UUID) -> Mission:
+        if mission_id not in self.missions:
+            raise tp.ProtocolError("mission not found", code="not_found")
+        return self.missions[mission_id]
+
+    async def _run(self, mission: Mission) -> None:
+        mission.began = time.monotonic()
+        mission.is_going.set()
+        self._say(tp.MissionStarted(mission_id=mission.id))
+        self._change(mission, "running")
+        for spec in mission.specs:
+            mission.current_spec = spec.name
+            await self._forge(mission, spec)
+            if spec.error is not None:
+                mission.error = f"spec {spec.name}: {spec.error}"
+                self._end(mission, "failed", success=False)
+                return
+            mission.completed += 1
+            self._say(
+                tp.MissionProgress(
+                    mission_id=mission.id,
+                    current_spec=spec.name,
+                    completed_specs=mission.completed,
+                    total_specs=len(mission.specs),
+                    percentage=mission.percentage,
+                )
+            )
+        self._end(mission, "completed", success=True)
+
+    async def _forge(self, mission: Mission, spec: Spec) -> None:
+        """Let an LLM work on a spec."""
+        session_id = uuid4()
+        self._forge_sessions.add(session_id)
+        is_done = False
+        try:
+            self._say(
+                tp.ForgeStarted(session_id=session_id, mission_id=mission.id, spec_id=spec.name)
+            )
+            await self._go_on(mission)
+            if spec.asks is not None:
+                mission.is_going.clear()
+                self._say(tp.ForgeLog(session_id=session_id, level="warn", message=spec.asks))
+                await self._go_on(mission)
+            status = "success" if spec.error is None else "error"
+            self._say(
+                tp.ForgeToolExecution(session_id=session_id, tool_name=spec.tool, status=status)
+            )
+            await self._go_on(mission)
+            self._say(
+                tp.ForgeTokenUsage(
+                    session_id=session_id,
+                    input_tokens=spec.tokens,
+                    output_tokens=spec.tokens // 8,
+                    total_cost=spec.tokens / 200_000,
+                )
+            )
+            await self._go_on(mission)
+            is_done = spec.error is None
+        finally:
+            self._forge_sessions.discard(session_id)
+            self._say(tp.ForgeCompleted(session_id=session_id, success=is_done))
+
+    async def _go_on(self, mission: Mission) -> None:
+        await asyncio.sleep(self._step)
+        await mission.is_going.wait()
+
+    def _end(self, mission: Mission, status: str, *, success: bool) -> None:
+        self._change(mission, status)
+        if mission.error is not None:
+            self._say(tp.MissionFailed(mission_id=mission.id, error=mission.error))
+        else:
+            seconds = round(time.monotonic() - mission.began)
+            self._say(
+                tp.MissionCompleted(
+                    mission_id=mission.id, success=success, duration_seconds=seconds
+                )
+            )
+        if not self._active:
+            self._say_status("idle")
+
+    @property
+    def _active(self) -> int:
+        """How many missions are started and have not ended."""
+        return sum(m.status in ("running", "paused") for m in self.missions.values())
+
+    def _change(self, mission: Mission, status: str) -> None:
+        old, mission.status = mission.status, status
+        self._say(tp.MissionStatusChanged(mission_id=mission.id, old_status=old, new_status=status))
+
+    def _say_status(self, status: str) -> None:
+        self._say(
+            tp.ServerStatus(
+                status=status,
+                active_missions=self._active,
+                active_sessions=len(self._forge_sessions),
+            )
+        )
+
+    def _say(self, event: tp.Event) -> None:
+        self.published.append(event)
+        self.server.publish(event)

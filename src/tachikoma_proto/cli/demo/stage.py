@@ -1,0 +1,91 @@
+"""The stage: the demo's server and client, and the socket between them."""
+
+import asyncio
+import secrets
+import socket
+import sys
+from typing import Final
+from uuid import uuid4
+
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+
+from tachikoma_proto.cli.demo.simulation import Simulation
+from tachikoma_proto.cli.demo.story import Story, Unexpected, expect
+from tachikoma_proto.cli.demo.transcript import Overheard, Transcript
+from tachikoma_proto.cli.terminal import Paper
+from tachikoma_proto.client import Client
+from tachikoma_proto.codec import Codec
+from tachikoma_proto.errors import ProtocolError, RemoteError
+from tachikoma_proto.registry import Registry
+from tachikoma_proto.session import ClientConfig
+from tachikoma_proto.transport import Transport
+
+HOST: Final = "127.0.0.1"
+
+STEP: Final = 0.3
+"""How many seconds a mission takes from one event to the next, at the speed of 1."""
+
+PATIENCE: Final = 30.0
+"""How many seconds the demo may take, beside those that the missions take."""
+
+
+async def play(registry: Registry, speed: float) -> int:
+    """Play the demo.
+
+    Args:
+        registry: Which messages there are.
+        speed: How many times faster the missions run.
+
+    Returns:
+        The exit status.
+    """
+    codec = Codec(registry, accelerated=False)  # too few frames for it to pay
+    transcript = Transcript(codec, Paper(sys.stdout))
+    try:
+        async with asyncio.timeout(PATIENCE + 30 * STEP / speed):
+            story = await _perform(codec, transcript, STEP / speed)
+        expect(transcript.replies == transcript.commands, "each command has one reply")
+        expect(transcript.errors == story.refusals, "no error but those asked for")
+    except Exception as error:
+        if transcript.failure is not None:
+            raise transcript.failure from None
+        known = (Unexpected, RemoteError, ProtocolError, OSError)
+        if isinstance(error, BrokenPipeError) or not isinstance(error, known):
+            raise
+        print(f"tachikoma-proto: {str(error) or 'it took too long'}", file=sys.stderr)
+        return 1
+    print(f"\n{_summary(transcript)}")
+    return 0
+
+
+async def _perform(codec: Codec, transcript: Transcript, step: float) -> Story:
+    token = secrets.token_urlsafe()
+    simulation = Simulation(codec, token, uuid4(), step)
+    handle = simulation.server.handle
+    async with serve(handle, HOST, 0, ping_interval=None) as listener, simulation:
+        (listening,) = listener.sockets
+        address = listening.getsockname()
+        url = f"ws://{HOST}:{address[1]}"
+        print(f"a server on {url} and its client; the token is made up for this run\n")
+
+        async def open_transport() -> Transport:
+            # With a socket of its own, websockets looks for no proxy.
+            open_socket = socket.create_connection(address)
+            websocket = await connect(url, sock=open_socket, ping_interval=None)
+            return Overheard(websocket, transcript)
+
+        config = ClientConfig(reconnect=False, ping_interval=None)
+        async with Client(open_transport, codec=codec, config=config) as client:
+            story = Story(client, simulation, token)
+            await story.tell()
+    return story
+
+
+def _summary(transcript: Transcript) -> str:
+    return (
+        f"client → server: {transcript.commands} commands\n"
+        f"server → client: {transcript.replies} replies ({transcript.errors} errors, asked for on "
+        f"purpose), {transcript.events} events\n"
+        f"all as it should be, in {transcript.seconds:.1f} s"
+    )

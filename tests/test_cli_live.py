@@ -1,0 +1,498 @@
+"""``demo``, ``watch`` and ``send``, as a user calls them, over real sockets."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tachikoma_proto as tp
+from tachikoma_proto.cli import main
+
+pytest.importorskip("websockets")
+
+from cli_process import (
+    COMMAND,
+    INTERRUPTIBLE,
+    shown_on_a_terminal,
+    started,
+    wait_for,
+    without_debug,
+)
+from cli_server import MISSION, OTHER, PATIENCE, TOKEN, ServerThread, progress, running
+from cli_vault import Box, FillVault, Lid, VaultOpened, vault
+
+DEMO = [*COMMAND, "demo", "--speed", "1000"]
+ESCAPE = "\x1b["
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token, and no proxy between here and the loopback address."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "socks_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("NO_COLOR", "PYTHONUNBUFFERED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TACHIKOMA_TOKEN", TOKEN)
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with running() as server:
+        yield server
+
+
+class TestDemo:
+    def test_it_shows_both_directions_typed_and_ends_by_itself(self) -> None:
+        done = subprocess.run(DEMO, capture_output=True, text=True, timeout=PATIENCE)
+        assert (done.returncode, without_debug(done.stderr)) == (0, [])
+        assert ESCAPE not in done.stdout
+        lines = done.stdout.splitlines()
+        assert re.match(r" 0\.\d{3} client → server session_info  +GetSessionInfo\(\)", lines[2])
+        assert "server → client ↳ error" in lines[3]
+        assert "code='auth_required'" in lines[3]
+        classes = {line[47:].partition("(")[0] for line in lines[2:]}
+        events = "MissionCreated MissionStarted MissionProgress MissionStatusChanged"
+        events += " MissionCompleted MissionFailed ForgeStarted ForgeLog ForgeTokenUsage"
+        events += " ForgeToolExecution ForgeCompleted ServerStatus"
+        commands = "Authenticate GetSessionInfo Subscribe StartMission PauseMission ResumeMission"
+        commands += " CancelMission GetMissionStatus Ping ListSubscriptions Unsubscribe"
+        assert {*events.split(), *commands.split()} <= classes
+        assert "Authenticate(token=***)" in done.stdout
+        assert re.search(r"MissionProgress\(mission_id=\w{4}…, current_spec='310'", done.stdout)
+        assert lines[-1].startswith("all as it should be, in ")
+
+    def test_on_a_terminal_it_has_colours_and_keeps_to_the_width(self) -> None:
+        status, shown = shown_on_a_terminal(DEMO, columns=80)
+        assert status == 0, shown
+        assert f"{ESCAPE}36mclient → server" in shown
+        assert f"{ESCAPE}31m↳ error" in shown
+        lines = [re.sub(r"\x1b\[\d+m", "", line) for line in without_debug(shown)]
+        assert max(len(line) for line in lines[2:-3]) == 80
+        assert any(line.endswith("…") for line in lines)
+
+    def test_no_colours_where_they_are_not_wanted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_COLOR", "1")
+        status, shown = shown_on_a_terminal(DEMO, columns=200)
+        assert status == 0, shown
+        assert ESCAPE not in shown
+
+    def test_it_does_not_pretend(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        publish = tp.Server.publish
+
+        def lossy(server: tp.Server, event: tp.Event) -> int:
+            return 0 if isinstance(event, tp.MissionFailed) else publish(server, event)
+
+        monkeypatch.setattr(tp.Server, "publish", lossy)
+        assert main(["demo", "--speed", "1000"]) == 1
+        assert "every event came, in order" in capsys.readouterr().err
+
+    def test_it_does_not_wait_for_ever(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("tachikoma_proto.cli.demo.stage.PATIENCE", 0.1)
+        monkeypatch.setattr(tp.Server, "publish", lambda *_: 0)
+        assert main(["demo", "--speed", "1000"]) == 1
+        assert capsys.readouterr().err == "tachikoma-proto: it took too long\n"
+
+    def test_a_wrong_reply_is_found(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("hmac.compare_digest", lambda *_: True)
+        assert main(["demo", "--speed", "1000"]) == 1
+        assert "a wrong token is refused" in capsys.readouterr().err
+
+    def test_interrupted(self) -> None:
+        process = started("demo", "--speed", "0.1", program=INTERRUPTIBLE)
+        wait_for(process.stdout, "ForgeStarted")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, without_debug(err)) == (130, [])
+
+    def test_the_reader_of_the_output_may_go_away(self) -> None:
+        slow = [*COMMAND, "demo", "--speed", "0.1"]
+        with subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert without_debug(process.stderr.read().decode()) == []
+        assert process.returncode == 141
+
+
+class TestWatch:
+    def test_plain_lines(self, server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:
+        server.publish(progress(), tp.MissionFailed(mission_id=MISSION, error="bad\x1b[2J"), to=3)
+        assert main(["watch", server.url, "--count", "2"]) == 0
+        out, err = capsys.readouterr()
+        first, second = out.splitlines()
+        assert re.match(
+            r"\d{4}-\d\d-\d\dT\S+Z  event.mission   MissionProgress\(mission_id=67", first
+        )
+        assert (
+            r"MissionFailed(mission_id=67e55044-10b1-426f-9247-bb680e5fe0c8, error='bad\x1b[2J')"
+            in second
+        )
+        assert ESCAPE not in out
+        assert err == "tachikoma-proto: watching missions, forge_sessions, system\n"
+
+    def test_frames_for_machines(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        server.publish(progress(), tp.MissionStarted(mission_id=MISSION))
+        assert main(["watch", server.url, "--json", "--topic", "missions", "--count", "2"]) == 0
+        first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert tp.Codec().decode_server_message(json.dumps(first)).payload == progress()
+        assert second["payload"] == {
+            "category": "mission",
+            "event": "started",
+            "mission_id": str(MISSION),
+        }
+
+    def test_filters(self, server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:
+        wanted = tp.MissionCompleted(mission_id=MISSION, success=True, duration_seconds=1)
+        server.publish(progress(OTHER), tp.MissionStarted(mission_id=MISSION), progress(), wanted)
+        filters = [f"mission_id={MISSION}", "event_types=progress,failed", "event_types=completed"]
+        command = ["watch", server.url, "--topic", "missions", "--count", "2"]
+        for one in filters:
+            command += ["--filter", one]
+        assert main(command) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert "MissionProgress(mission_id=67e5" in first
+        assert "MissionCompleted(mission_id=67e5" in second
+
+    @pytest.mark.parametrize(
+        ("filters", "fault"),
+        [
+            (["mission_id=7"], "$.payload.filters.mission_id: expected a UUID"),
+            (["color=red"], "$.payload.filters: no field 'color'; there are mission_id, "),
+            ([f"mission_id={MISSION}"] * 2, "$.payload.filters.mission_id: it is given twice"),
+            (["progress"], "a field is given as FIELD=VALUE"),
+        ],
+    )
+    def test_bad_filters(
+        self, filters: list[str], fault: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = [part for one in filters for part in ("--filter", one)]
+        assert main(["watch", "ws://localhost:1", *given]) == 2
+        assert fault in capsys.readouterr().err
+
+    def test_a_topic_that_nobody_owns(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["watch", server.url, "--topic", "weather"]) == 2
+        err = capsys.readouterr().err
+        assert err == "tachikoma-proto: weather cannot be watched: not_found: topic not found\n"
+
+    def test_it_survives_the_servers_restart(self) -> None:
+        with running() as server:
+            process = started("watch", server.url, "--topic", "missions", "--count", "2")
+            server.publish(tp.MissionCreated(mission_id=MISSION, name="first"))
+            wait_for(process.stdout, "name='first'")  # it is flushed at once
+        with running(server.port) as server:
+            server.publish(tp.MissionCreated(mission_id=MISSION, name="second"))
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert "name='second'" in out
+        assert "tachikoma-proto: the connection was lost" in err
+        assert "tachikoma-proto: connected again at attempt" in err
+
+    def test_a_token_that_is_no_longer_good(self, tmp_path: Path) -> None:
+        file = tmp_path / "token"
+        file.write_text(TOKEN)
+        with running() as server:
+            process = started("watch", server.url, "--token-file", str(file))
+            wait_for(process.stderr, "watching")
+            file.write_text("wr0ng")
+        with running(server.port):
+            _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2
+        assert "tachikoma-proto: the server no longer takes us: auth_required" in err
+        assert "wr0ng" not in err
+
+    def test_interrupted(self, server: ServerThread) -> None:
+        process = started("watch", server.url, program=INTERRUPTIBLE)
+        wait_for(process.stderr, "watching")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, out, without_debug(err)) == (130, "", [])
+
+    def test_bars_on_a_terminal(self, server: ServerThread) -> None:
+        server.publish(
+            tp.MissionCreated(mission_id=MISSION, name="rename"),
+            progress(),
+            progress(OTHER, 55.0),
+            progress(percentage=80.0),
+            tp.MissionFailed(mission_id=MISSION, error="no"),
+            tp.MissionCompleted(mission_id=OTHER, success=True, duration_seconds=1),
+            to=3,
+        )
+        status, shown = shown_on_a_terminal(
+            [*COMMAND, "watch", server.url, "--count", "6"], columns=100
+        )
+        assert status == 0, shown
+        for bar in (r"rename .* 3/10 330 .* 30%\|", "16fd2706 .* 55%", "rename .* 80%"):
+            assert re.search(bar, shown)
+        assert "MissionProgress" not in shown
+        assert f"{ESCAPE}31mevent.mission" in shown
+
+
+class TestSend:
+    def test_the_typed_reply(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["send", server.url, "mission_status", f"mission_id={MISSION}"]) == 0
+        assert capsys.readouterr().out == (
+            f"MissionStatusResponse(mission_id={MISSION}, status='running', completed_specs=3, "
+            "total_specs=10, percentage=30.0)\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("fields", "status", "reply"),
+        [
+            (
+                ["mission_pause", f"mission_id={MISSION}"],
+                1,
+                {
+                    "type": "ack",
+                    "payload": {"success": False, "message": "the mission is completed"},
+                },
+            ),
+            (
+                ["mission_status", f"mission_id={OTHER}"],
+                1,
+                {"type": "error", "payload": {"code": "not_found", "message": "mission not found"}},
+            ),
+            (
+                ["subscribe", "topic=missions", "filters.event_types=progress,failed"],
+                0,
+                {"type": "ack", "payload": {"success": True}},
+            ),
+            (
+                ["subscribe", "topic=system", 'filters={"event_types":["server_status"]}'],
+                0,
+                {"type": "ack", "payload": {"success": True}},
+            ),
+        ],
+    )
+    def test_replies_as_json(
+        self,
+        server: ServerThread,
+        capsys: pytest.CaptureFixture[str],
+        fields: list[str],
+        status: int,
+        reply: Any,
+    ) -> None:
+        assert main(["send", server.url, "--json", *fields]) == status
+        assert json.loads(capsys.readouterr().out) == reply
+
+    @pytest.mark.parametrize(
+        ("given", "fault"),
+        [
+            (["weather"], "there is no command 'weather'; there are subscribe, "),
+            (["pong"], "there is no command 'pong'"),
+            (["mission_status"], "$.payload.mission_id: expected a UUID"),
+            (["mission_status", "mission_id=7"], "$.payload.mission_id: expected a UUID"),
+            (["mission_status", "id=7"], "$.payload: no field 'id'; there are mission_id"),
+            (["ping", "x=1"], "$.payload: no field 'x'; there are none"),
+            (["subscribe", "topic.x=1"], "$.payload.topic: it has no fields"),
+            (["subscribe", "topic=a", "topic=b"], "$.payload.topic: it is given twice"),
+            (["subscribe", "topic=a", "filters=7"], "$.payload.filters: expected an object"),
+            (["authenticate", f"token={TOKEN}"], "$.payload.token is secret"),
+            (["authenticate", TOKEN], "a field is given as FIELD=VALUE"),
+        ],
+    )
+    def test_bad_command_lines(
+        self, given: list[str], fault: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["send", "ws://localhost:1", *given]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert fault in err
+        assert TOKEN not in err
+
+
+class TestTheServer:
+    """What ``watch`` and ``send`` do with the server and the token."""
+
+    @pytest.mark.parametrize("command", [["watch"], ["send", "ping"]])
+    def test_a_server_that_is_not_there(
+        self, command: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with running() as server:
+            url = server.url
+        name, *more = command
+        assert main([name, f"{url}/?key=k3y", *more]) == 2
+        err = capsys.readouterr().err
+        assert err == f"tachikoma-proto: cannot talk to {url}/: Connection refused\n"
+
+    @pytest.mark.parametrize("command", [["watch"], ["send", "ping"]])
+    def test_a_token_that_is_refused(
+        self,
+        server: ServerThread,
+        command: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("TACHIKOMA_TOKEN", "wr0ng")
+        name, *more = command
+        assert main([name, server.url, *more]) == 2
+        err = capsys.readouterr().err
+        assert err == f"tachikoma-proto: {server.url}: the server refuses the token\n"
+
+    def test_a_token_from_a_file(
+        self,
+        server: ServerThread,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("TACHIKOMA_TOKEN", "wr0ng")
+        file = tmp_path / "token"
+        file.write_text(f"{TOKEN}\n")
+        command = ["send", server.url, "session_info", "--token-file", str(file)]
+        assert main(command) == 0
+        assert "authenticated=True" in capsys.readouterr().out
+        file.write_text("\n")
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"tachikoma-proto: there is no token in {file}\n"
+
+    def test_no_token(
+        self,
+        server: ServerThread,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.delenv("TACHIKOMA_TOKEN")
+        assert main(["send", server.url, "ping"]) == 0
+        assert main(["send", server.url, "session_info"]) == 1
+        assert "code='auth_required'" in capsys.readouterr().out
+        assert main(["watch", server.url]) == 2
+        assert "auth_required" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("url", ["localhost:1", "http://localhost", "ws://", "ws://h:x"])
+    def test_what_is_no_url(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(["send", url, "ping"])
+        assert caught.value.code == 2
+        assert "a URL begins with ws:// or wss://" in capsys.readouterr().err
+
+
+class TestExtensions:
+    """What ``--plugins`` adds, for a category whose fields are of many kinds."""
+
+    @pytest.fixture
+    def vault_server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerThread]:
+        registry = tp.Registry([vault])
+        monkeypatch.setattr(tp.Registry, "discover", lambda: registry)
+        handlers: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @handlers.handler(FillVault)
+        def fill(command: FillVault, _: tp.Session) -> tp.AckResponse:
+            return tp.AckResponse.ok(repr(command))
+
+        with running(handlers=handlers, registry=registry) as server:
+            yield server
+
+    def test_values_are_read_as_their_fields_are(
+        self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = ["name=7", "count=7", "lid=shut", "sizes=[1,2]", "labels=a,b", 'labels=["c,d"]']
+        given += ["due=2026-01-02T03:04:05Z", "box.name=true", 'notes={"a":[null]}']
+        command = ["send", "--plugins", "--json", vault_server.url, "vault_fill", *given]
+        assert main(command) == 0
+        wanted = FillVault(
+            name="7",
+            count=7,
+            lid=Lid.SHUT,
+            sizes=(1, 2),
+            labels=("a", "b", "c,d"),
+            due=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            box=Box(name="true"),
+            notes={"a": [None]},
+        )
+        assert json.loads(capsys.readouterr().out)["payload"]["message"] == repr(wanted)
+
+    @pytest.mark.parametrize(
+        ("given", "fault"),
+        [
+            ("count=many", "$.payload.count: expected an integer from 0 to 4294967295"),
+            ("lid=ajar", "$.payload.lid: expected "),
+            ("notes={", "$.payload.notes: expected JSON"),
+            ("box.code=hush", "$.payload.box.code is secret"),
+            ('box={"name":"a","code":"hush"}', "$.payload.box is secret"),
+        ],
+    )
+    def test_bad_values(
+        self,
+        given: str,
+        fault: str,
+        vault_server: ServerThread,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        command = ["send", "--plugins", vault_server.url, "vault_fill", "name=a", given]
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert fault in err
+        assert "hush" not in err
+
+    @pytest.mark.parametrize("option", ["--json", "--plugins"])
+    def test_secrets_are_masked(
+        self, option: str, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        vault_server.publish(VaultOpened(box=Box(name="a", code="hush")), to=4)
+        assert main(["watch", "--plugins", vault_server.url, "--count", "1", option]) == 0
+        out, err = capsys.readouterr()
+        assert "hush" not in out
+        assert "***" in out
+        assert err.endswith("watching missions, forge_sessions, system, vaults\n")
+
+    def test_what_is_not_known_is_shown(
+        self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        vault_server.publish(VaultOpened(box=Box(name="a")))
+        assert main(["watch", vault_server.url, "--topic", "vaults", "--count", "1"]) == 0
+        assert "UnknownEvent(type='event.vault', category='vault'" in capsys.readouterr().out
+
+
+def test_the_readmes_examples_run(server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = Path(__file__).parent.parent / "README.md"
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
+    watch, *sends = [
+        shlex.split(line.replace("ws://localhost:8765", server.url))[1:]
+        for line in block.splitlines()
+        if line.startswith("tachikoma-proto ")
+    ]
+    server.publish(progress())
+    assert main([*watch, "--count", "1"]) == 0
+    for send in sends:
+        assert main(send) == 0
+    assert "MissionStatusResponse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["demo"], ["watch", "ws://h"], ["send", "ws://h", "ping"]])
+def test_without_websockets(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
+    assert main(command) == 2
+    err = capsys.readouterr().err
+    assert err == "tachikoma-proto: this needs websockets: pip install 'tachikoma-proto[cli]'\n"
+
+
+def test_what_other_subcommands_do_not_need_is_not_loaded() -> None:
+    code = "import sys, tachikoma_proto.cli as c; c.main(['types']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not {"asyncio", "websockets", "tqdm", "tachikoma_proto.client"} & set(loaded)
