@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 import tachikoma_proto as tp
+from tachikoma_proto.base import R
 
 MISSION = UUID(int=7)
 
@@ -43,6 +44,23 @@ def test_async_and_plain_handlers() -> None:
         tp.StartMission: start,
         tp.ListSubscriptions: subscriptions,
     }
+
+
+def test_what_is_around_every_command_goes_around_call() -> None:
+    class Noting(tp.Dispatcher[list[str]]):
+        def call(self, command: tp.Command[R], context: list[str]) -> R | Awaitable[R]:
+            context.append(type(command).__name__)
+            return super().call(command, context)
+
+    dispatcher = Noting()
+
+    @dispatcher.handler(tp.Ping)
+    def ping(_: tp.Ping, seen: list[str]) -> tp.PongResponse:
+        return tp.PongResponse.now()
+
+    seen: list[str] = []
+    assert isinstance(run(dispatcher.dispatch(tp.Ping(), seen)), tp.PongResponse)
+    assert seen == ["Ping"]
 
 
 def test_a_command_without_a_handler_is_unknown() -> None:

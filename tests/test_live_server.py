@@ -209,6 +209,21 @@ class TestHandlers:
                 await client.request(tp.CancelMission(mission_id=MISSION))
 
     @live
+    async def test_that_are_plain_answer_at_once_and_in_order(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        tasks = set()
+
+        @dispatcher.handler(tp.StartMission)
+        def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            tasks.add(asyncio.current_task())
+            return tp.AckResponse.ok(str(len(tasks)))
+
+        async with serving(make_server(dispatcher)) as url, tp.connect(url, token=TOKEN) as client:
+            asked = (client.request(tp.StartMission(mission_id=MISSION)) for _ in range(3))
+            answers = await asyncio.gather(*asked)
+        assert [answer.message for answer in answers] == ["1", "1", "1"]
+
+    @live
     async def test_run_beside_one_another(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         released = asyncio.Event()

@@ -11,7 +11,7 @@ Rules:
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
 from tachikoma_proto.base import Command, R
 from tachikoma_proto.errors import FieldError, RegistryError, UnknownMessageError
@@ -109,15 +109,34 @@ class Dispatcher(Generic[Context]):
         Raises:
             UnknownMessageError: The command has no handler.
         """
+        reply = self.call(command, context)
+        if inspect.isawaitable(reply):
+            reply = await reply
+        return reply
+
+    def call(self, command: Command[R], context: Context) -> R | Awaitable[R]:
+        """Call a command's handler, and leave it to the caller to wait for it.
+
+        Both ``dispatch`` and ``Server`` go through here: override it to do something around every
+        command.
+
+        Args:
+            command: The command.
+            context: What the handler is given beside it.
+
+        Returns:
+            What the handler returned: the reply of a plain function, an awaitable of it of others.
+
+        Raises:
+            UnknownMessageError: The command has no handler.
+        """
         handler = self._handlers.get(type(command))
         if handler is None:
             raise UnknownMessageError(
                 errors=[FieldError("$.type", "the type of a command that this server handles")]
             )
-        reply = handler(command, context)
-        if inspect.isawaitable(reply):
-            reply = await reply
-        return cast(R, reply)
+        reply: R | Awaitable[R] = handler(command, context)
+        return reply
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -10,11 +10,10 @@ Rules:
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final, Generic
 
-from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.session.conversation import (
     INTERNAL_ERROR,
     NORMAL,
@@ -39,7 +38,8 @@ class Link(Generic[H]):
     Args:
         transport: Carries its frames.
         session: Its state.
-        happened: Deals with what comes out of the session, before the next frame is read.
+        happened: Deals with what comes out of the session. If it returns an awaitable, that is
+            waited for before the next frame is read.
         close_timeout: How many seconds the closing may take.
     """
 
@@ -47,7 +47,7 @@ class Link(Generic[H]):
         self,
         transport: Transport,
         session: Conversation[H],
-        happened: Callable[[H], Awaitable[None]],
+        happened: Callable[[H], Awaitable[None] | None],
         close_timeout: float,
     ) -> None:
         self._transport = transport
@@ -84,28 +84,29 @@ class Link(Generic[H]):
                 raise result
 
     async def _read(self) -> None:
+        session, happened, now = self._session, self._happened, self._loop.time
         frames = aiter(self._transport)
-        while (frame := await self._next(frames)) is not None:
-            happening = self._session.receive(frame, self._loop.time())
+        while True:
+            try:
+                frame = await anext(frames)
+            except StopAsyncIteration:
+                return
+            except Exception:
+                log.debug("the connection was lost while reading", exc_info=True)
+                return
+            happening = session.receive(frame, now())
             if happening is not None:
-                await self._deal_with(happening)
-            while not self._session.has_room:
+                dealing = happened(happening)
+                if dealing is not None:
+                    await self._wait_for(dealing)
+            while not session.has_room:
                 self._room.clear()
                 await self._room.wait()
 
-    async def _next(self, frames: AsyncIterator[Frame]) -> Frame | None:
-        try:
-            return await anext(frames)
-        except StopAsyncIteration:
-            pass
-        except Exception:
-            log.debug("the connection was lost while reading", exc_info=True)
-        return None
-
-    async def _deal_with(self, happening: H) -> None:
+    async def _wait_for(self, dealing: Awaitable[None]) -> None:
         self._is_dealing = True
         try:
-            await self._happened(happening)
+            await dealing
         finally:
             self._is_dealing = False
         self._session.listened(self._loop.time())

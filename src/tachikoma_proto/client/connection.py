@@ -83,7 +83,7 @@ class Connection:
                         )
                     )
 
-    async def _happened(self, happening: ClientHappening) -> None:
+    def _happened(self, happening: ClientHappening) -> None:
         match happening:
             case Pushed(message):
                 self._events.put(message)

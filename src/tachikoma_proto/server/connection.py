@@ -1,11 +1,13 @@
 """One connection of a server: its link, and the handlers that carry out its commands."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
-from tachikoma_proto.base import Command
+from tachikoma_proto.base import Command, Response
 from tachikoma_proto.dispatch import Dispatcher
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.link import Link
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 Authenticator: TypeAlias = Callable[[str], Awaitable[Identity | None]]
 """Tells whose a token is; None if it is nobody's."""
+
+CommandMessage: TypeAlias = IncomingMessage[Command[Any]]
 
 
 class Connection:
@@ -49,8 +53,8 @@ class Connection:
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._link = Link(transport, session, self._happened, config.close_timeout)
-        self._running: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(config.max_running)
+        self._running: set[asyncio.Future[Response]] = set()
+        self._max_running = config.max_running
         self._going_away: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -59,7 +63,9 @@ class Connection:
             await self._link.run()
             await self._finish_commands()
         finally:
-            tasks = [*self._running, *([self._going_away] if self._going_away else [])]
+            tasks: list[asyncio.Future[Any]] = [*self._running]
+            if self._going_away is not None:
+                tasks.append(self._going_away)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -70,7 +76,7 @@ class Connection:
             self.session.stop_listening()
             self._going_away = asyncio.create_task(self._go_away())
 
-    def runs_in(self, task: "asyncio.Task[Any] | None") -> bool:
+    def runs_in(self, task: "asyncio.Future[Any] | None") -> bool:
         """Tell whether a task carries out a command of this connection."""
         return task in self._running
 
@@ -87,19 +93,59 @@ class Connection:
         while self._running:
             await asyncio.wait(self._running)
 
-    async def _happened(self, happening: ServerHappening) -> None:
+    def _happened(self, happening: ServerHappening) -> Awaitable[None] | None:
         match happening:
             case AuthenticationRequested():
-                await self._check(happening)
+                return self._check(happening)
+            case CommandReceived(message) if len(self._running) < self._max_running:
+                self._start(message)
+                return None
             case CommandReceived(message):
-                await self._slots.acquire()
-                task = asyncio.create_task(self._carry_out(message))
-                self._running.add(task)
-                task.add_done_callback(self._done)
+                return self._start_later(message)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    async def _start_later(self, message: CommandMessage) -> None:
+        while len(self._running) >= self._max_running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        self._start(message)
+
+    def _start(self, message: CommandMessage) -> None:
+        """Call a command's handler; only one that has to be waited for takes a task."""
+        try:
+            reply = self._dispatcher.call(message.payload, self.session)
+        except Exception as error:  # noqa: BLE001 - logged with the others
+            self._fail(message, error)
+            return
+        if inspect.isawaitable(reply):
+            task = asyncio.ensure_future(reply)
+            self._running.add(task)
+            task.add_done_callback(partial(self._finish, message))
+        else:
+            self.session.reply(message, reply)
+
+    def _finish(self, message: CommandMessage, task: "asyncio.Future[Response]") -> None:
         self._running.discard(task)
-        self._slots.release()
+        if task.cancelled():
+            self.session.fail(message.id)
+        elif (error := task.exception()) is None:
+            self.session.reply(message, task.result())
+        elif isinstance(error, Exception):
+            self._fail(message, error)
+
+    def _fail(self, message: CommandMessage, error: Exception) -> None:
+        """Answer a command whose handler raised, and log it if that was not meant for the peer."""
+        session = self.session
+        if isinstance(error, ProtocolError):
+            session.refuse(error, message.id)
+            return
+        has_secrets = session.hub.has_secrets(message.payload)
+        log.error(
+            "session %s: the handler of %s failed%s",
+            session.id,
+            message.type,
+            f": {places(error)}" if has_secrets else "",
+            exc_info=None if has_secrets else error,
+        )
+        session.fail(message.id)
 
     async def _check(self, request: AuthenticationRequested) -> None:
         identity = None
@@ -113,26 +159,3 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - logged without its text
             log.error("session %s: no token can be checked: %s", self.session.id, places(error))
             self.session.fail(request.message_id)
-
-    async def _carry_out(self, message: IncomingMessage[Command[Any]]) -> None:
-        session = self.session
-        try:
-            response = await self._dispatcher.dispatch(message.payload, session)
-        except ProtocolError as error:
-            session.refuse(error, message.id)
-        except asyncio.CancelledError:
-            session.fail(message.id)
-            raise
-        except Exception as error:
-            if session.hub.has_secrets(message.payload):
-                log.error(
-                    "session %s: the handler of %s failed: %s",
-                    session.id,
-                    message.type,
-                    places(error),
-                )
-            else:
-                log.exception("session %s: the handler of %s failed", session.id, message.type)
-            session.fail(message.id)
-        else:
-            session.reply(message, response)

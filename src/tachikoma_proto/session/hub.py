@@ -28,6 +28,7 @@ class Hub:
 
     Attributes:
         index: Who subscribes to what.
+        replies: The response that answers each command, where one class does.
         public: The commands that need no authentication.
     """
 
@@ -44,6 +45,9 @@ class Hub:
         self.metrics = guarded(metrics)
         self.may_subscribe = may_subscribe or _everyone
         self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
+        self.replies = {
+            spec.cls: spec.reply for spec in codec.registry if spec.kind is Kind.COMMAND
+        }
         self.public: frozenset[type[Command[Any]]] = frozenset(
             spec.cls
             for spec in codec.registry

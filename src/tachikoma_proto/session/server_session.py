@@ -158,8 +158,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             message: The message with the command.
             response: The answer.
         """
-        spec = self.hub.codec.registry.spec_of(type(message.payload))
-        expected = spec.reply if spec else None
+        expected = self.hub.replies.get(type(message.payload))
         if expected is not None and type(response) not in (expected, ErrorResponse):
             log.error(
                 "session %s: %s is answered with %s, not with %s",
