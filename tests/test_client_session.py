@@ -171,7 +171,7 @@ def test_metrics_are_told_what_happens() -> None:
     text = session.take()
     error = CODEC.encode(tp.ErrorResponse.auth_required(), reply_to=asked)
     session.receive(error, 0.0)
-    session.end()
+    session.gone()
     assert counting.sent == [len(text or "")]
     assert counting.received == [len(error)]
     assert counting.errors == ["auth_required"]

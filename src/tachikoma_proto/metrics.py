@@ -40,7 +40,7 @@ class Metrics:
         """
 
     def frame_sent(self, size: int) -> None:
-        """A frame was handed to the transport.
+        """A frame is about to be sent.
 
         Args:
             size: Its size in bytes.

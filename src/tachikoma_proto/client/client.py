@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Self
 
 from tachikoma_proto.base import Command, Event, R
-from tachikoma_proto.client.events import EventQueue, Pushed
+from tachikoma_proto.client.events import Pushed
 from tachikoma_proto.client.keeper import Keeper, OpenTransport, Token
 from tachikoma_proto.codec import Codec
+from tachikoma_proto.errors import RemoteError
 from tachikoma_proto.messages.commands import Subscribe, SubscriptionFilters, Unsubscribe
 from tachikoma_proto.messages.responses import AckResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
@@ -38,7 +39,6 @@ class Client:
         metrics: Metrics | None = None,
     ) -> None:
         self._config = config or ClientConfig()
-        self._events = EventQueue(self._config.max_events)
         self._make_keeper = partial(
             Keeper,
             open_transport,
@@ -46,7 +46,6 @@ class Client:
             codec=Codec() if codec is None else codec,
             config=self._config,
             metrics=metrics,
-            events=self._events,
         )
         self._keeper: Keeper | None = None
 
@@ -62,7 +61,11 @@ class Client:
         if self._keeper is not None:
             raise RuntimeError("a client is entered once: make another one")
         self._keeper = self._make_keeper()
-        await self._keeper.start()
+        try:
+            await self._keeper.start()
+        except BaseException:
+            self._keeper = None
+            raise
         return self
 
     async def __aexit__(
@@ -89,18 +92,26 @@ class Client:
             RemoteError: The server answered with an error.
             ConnectionLostError: The connection ended before the answer came, or the client is
                 closed. The command may have been carried out; it is not sent again.
-            TimeoutError: The answer did not come in time. The command may have been carried out.
+            TimeoutError: The answer did not come in time, and the command may have been carried
+                out; or there was no connection, and it was not sent. The text says which.
             InvalidMessageError: The server answered with something else than the command's reply.
             EncodeError: The server could not read the command; it was not sent.
         """
         seconds = self._config.request_timeout if timeout is None else timeout
         keeper = self._kept()
+        name, is_sent = type(command).__qualname__, False
         try:
             async with asyncio.timeout(seconds):
-                return await (await keeper.connection()).ask(command)
+                connection = await keeper.connection()
+                is_sent = True
+                return await connection.ask(command)
         except TimeoutError:
-            name = type(command).__qualname__
-        raise TimeoutError(f"no answer to {name} within {seconds} s; it may have been carried out")
+            pass
+        if is_sent:
+            text = f"no answer to {name} within {seconds} s; it may have been carried out"
+        else:
+            text = f"no connection within {seconds} s; {name} was not sent"
+        raise TimeoutError(text)
 
     async def subscribe(
         self, topic: str, *, filters: SubscriptionFilters | None = None
@@ -132,8 +143,15 @@ class Client:
             RemoteError: There is none; its code is ``not_found``.
             Exception: As for ``request``.
         """
-        self._kept().wanted.pop(topic, None)
-        return await self.request(Unsubscribe(topic=topic))
+        wanted = self._kept().wanted
+        was_wanted = topic in wanted
+        wanted.pop(topic, None)
+        try:
+            return await self.request(Unsubscribe(topic=topic))
+        except RemoteError as error:
+            if was_wanted and error.code == "not_found":  # the connection is another by now
+                return AckResponse.ok()
+            raise
 
     def events(self) -> AsyncIterator[Event | UnknownEvent]:
         """Go through the events as they come, until the client is closed.
@@ -146,7 +164,7 @@ class Client:
             RemoteError: The connection was lost, and the server no longer takes the token.
             ConnectionLostError: It was lost, and is not tried again.
         """
-        return self._events.taken(_event_of)
+        return self._kept().events.taken(_event_of)
 
     def messages(self) -> AsyncIterator[Pushed]:
         """Go through the events in their envelopes, and through messages that are not known.
@@ -154,11 +172,10 @@ class Client:
         Raises:
             Exception: As for ``events``.
         """
-        return self._events.taken(_whole)
+        return self._kept().events.taken(_whole)
 
     async def close(self) -> None:
         """End the conversation; requests that wait fail, and ``events()`` ends."""
-        self._events.end(None)
         if self._keeper is not None:
             await self._keeper.close()
 

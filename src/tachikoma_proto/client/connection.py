@@ -1,6 +1,8 @@
 """One connection of a client: its link, and who waits for which answer."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from tachikoma_proto.session.client_session import ClientSession
 from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
 from tachikoma_proto.transport import Transport
 
+log = logging.getLogger(__name__)
+
 
 class Connection:
     """Talks over one transport.
@@ -21,6 +25,7 @@ class Connection:
         session: The connection's state.
         events: Gets what the server pushes.
         close_timeout: How many seconds the closing may take.
+        lost: Called once it is known that the connection ends.
     """
 
     def __init__(
@@ -29,12 +34,25 @@ class Connection:
         session: ClientSession,
         events: EventQueue,
         close_timeout: float,
+        lost: Callable[["Connection"], object],
     ) -> None:
         self._session = session
         self._events = events
+        self._lost = lost
+        self._ended = asyncio.Event()
         self._answers: dict[UUID, asyncio.Future[object]] = {}
-        self._link = Link(transport, session, self._happened, close_timeout)
+        self._link = Link(transport, session, self._happened, close_timeout, self._closing)
         self._task = asyncio.create_task(self._run())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a command can be sent."""
+        return self._session.closing is None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it."""
+        return self._task.done()
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command, and wait for its answer.
@@ -51,7 +69,7 @@ class Connection:
             ConnectionLostError: The connection ended before the answer came.
             EncodeError: The server could not read the command; it was not sent.
         """
-        if self._task.done():
+        if not self.is_open:
             raise ConnectionLostError("the connection is lost; the command was not sent")
         message_id = self._session.ask(command)
         answer = self._answers[message_id] = asyncio.get_running_loop().create_future()
@@ -61,27 +79,39 @@ class Connection:
             del self._answers[message_id]
             self._session.forget(message_id)
 
-    async def wait_closed(self) -> None:
-        """Wait until the connection has ended."""
-        await asyncio.shield(self._task)
+    async def wait_lost(self) -> None:
+        """Wait until it is known that the connection ends."""
+        await self._ended.wait()
 
-    async def close(self) -> None:
-        """End the connection in order."""
-        self._session.close()
-        await self._task
+    async def wait_gone(self) -> None:
+        """Wait until nothing is left of the connection."""
+        await asyncio.wait((self._task,))
+
+    def close(self, *, drains: bool = True) -> None:
+        """End the connection; ``wait_gone`` waits until it has ended.
+
+        Args:
+            drains: Whether what waits to be sent is sent before.
+        """
+        self._session.shut(drains=drains)
 
     async def _run(self) -> None:
         try:
             await self._link.run()
-        finally:
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(
-                        ConnectionLostError(
-                            "the connection was lost before the answer came; "
-                            "the command may have been carried out"
-                        )
+        except Exception:
+            log.exception("a connection failed")
+
+    def _closing(self) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(
+                    ConnectionLostError(
+                        "the connection was lost before the answer came; "
+                        "the command may have been carried out"
                     )
+                )
+        self._ended.set()
+        self._lost(self)
 
     def _happened(self, happening: ClientHappening) -> None:
         match happening:

@@ -26,6 +26,12 @@ class Reconnected(Event):
     attempts: int
     refused: tuple[str, ...] = ()
 
+    def and_then(self, later: "Reconnected") -> "Reconnected":
+        """Make one of this and a later one, with nothing between them."""
+        return Reconnected(
+            attempts=self.attempts + later.attempts, refused=self.refused + later.refused
+        )
+
 
 @frozen(kw_only=True)
 class EventsMissed(Event):
@@ -56,37 +62,47 @@ class EventQueue:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: deque[Pushed] = deque()
-        self._held: deque[Pushed] | None = None
         self._missed = 0
+        self._held: list[Pushed] | None = None
+        self._held_missed = 0
         self._changed = asyncio.Event()
         self._is_over = False
         self._failure: Exception | None = None
 
     def put(self, message: Pushed) -> None:
         """Add what was pushed, or count it as missed if there is no room."""
-        waiting = self._waiting if self._held is None else self._held
-        if len(waiting) >= self._limit:
+        if self._held is not None:
+            if len(self._held) < self._limit:
+                self._held.append(message)
+            else:
+                self._held_missed += 1
+        elif len(self._waiting) < self._limit:
+            self._tell_missed()
+            self._waiting.append(message)
+            self._changed.set()
+        else:
             self._missed += 1
-            return
-        self._tell_missed()
-        waiting.append(message)
-        self._changed.set()
 
     def hold(self) -> None:
-        """Keep what is put from now on back, until it is released."""
-        self._held = deque()
+        """Keep back what is put from now on."""
+        self._held, self._held_missed = [], 0
 
-    def release(self, *first: Reconnected) -> None:
+    def discard(self) -> None:
+        """Throw away what was kept back."""
+        self._held = None
+
+    def release(self, event: Reconnected) -> None:
         """Add what was kept back, after a word of the client's own.
 
         Args:
-            first: The client's word, if it has one.
+            event: The client's word.
         """
-        held, self._held = self._held or (), None
-        for event in first:
-            self._say(event)
+        held, self._held = self._held or [], None
+        self._tell_missed()
+        self._say(event)
         for message in held:
             self.put(message)
+        self._missed += self._held_missed
 
     def end(self, failure: Exception | None) -> None:
         """Say that there will be no more.
@@ -109,7 +125,7 @@ class EventQueue:
                 self._tell_missed()
             elif self._is_over:
                 if self._failure is not None:
-                    raise self._failure
+                    raise self._failure.with_traceback(None)
                 return None
             else:
                 self._changed.clear()
@@ -129,8 +145,18 @@ class EventQueue:
             missed, self._missed = self._missed, 0
             self._say(EventsMissed(count=missed))
 
-    def _say(self, event: Reconnected | EventsMissed) -> None:
-        self._tell_missed()
+    def _say(self, event: "Reconnected | EventsMissed") -> None:
+        """Add a word of the client's own; with one just before it, they become one."""
+        for place in range(1, min(2, len(self._waiting)) + 1):
+            said = self._waiting[-place].payload
+            if isinstance(said, Reconnected) and isinstance(event, Reconnected):
+                self._waiting[-place] = _own_word(said.and_then(event))
+                return
+            if isinstance(said, EventsMissed) and isinstance(event, EventsMissed):
+                self._waiting[-place] = _own_word(EventsMissed(count=said.count + event.count))
+                return
+            if not isinstance(said, (Reconnected, EventsMissed)):
+                break
         self._waiting.append(_own_word(event))
         self._changed.set()
 

@@ -13,6 +13,7 @@ from tachikoma_proto.client.events import EventQueue, Reconnected
 from tachikoma_proto.codec import Codec
 from tachikoma_proto.errors import ConnectionLostError, RemoteError
 from tachikoma_proto.messages.commands import Authenticate, Subscribe, SubscriptionFilters
+from tachikoma_proto.messages.responses import AckResponse
 from tachikoma_proto.metrics import Metrics
 from tachikoma_proto.session.client_session import ClientSession
 from tachikoma_proto.session.config import ClientConfig
@@ -39,9 +40,9 @@ class Keeper:
         codec: Reads and writes the frames.
         config: How the client behaves.
         metrics: Told what happens.
-        events: Gets what the server pushes.
 
     Attributes:
+        events: What the server pushed.
         wanted: The topics to subscribe to again, with their filters.
     """
 
@@ -53,22 +54,29 @@ class Keeper:
         codec: Codec,
         config: ClientConfig,
         metrics: Metrics | None,
-        events: EventQueue,
     ) -> None:
+        self.events = EventQueue(config.max_events)
         self.wanted: dict[str, SubscriptionFilters | None] = {}
         self._open_transport = open_transport
         self._token = token
         self._codec = codec
         self._config = config
         self._metrics = metrics
-        self._events = events
         self._standing: asyncio.Future[Connection] = _pending()
+        self._connections: set[Connection] = set()
+        self._ended: Exception | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the first connection; what goes wrong is raised."""
-        connection, _ = await self._open()
-        self._standing.set_result(connection)
+        """Open the first connection; what goes wrong is raised, and nothing is left of it."""
+        try:
+            connection, _ = await self._open()
+            self._stand(connection)
+        except BaseException:
+            await self.close()
+            await self._wait_gone()
+            raise
         self._task = asyncio.create_task(self._keep(connection))
 
     async def connection(self) -> Connection:
@@ -78,16 +86,31 @@ class Keeper:
             ConnectionLostError: There will be no more.
             RemoteError: The server no longer takes the token.
         """
-        return await asyncio.shield(self._standing)
+        while True:
+            if self._ended is not None:
+                raise self._ended.with_traceback(None)
+            connection = await asyncio.shield(self._standing)
+            if connection.is_open:
+                return connection
 
     async def close(self) -> None:
         """End the connection, and open no more."""
+        self.events.end(None)
+        self._end(ConnectionLostError("the client is closed"))
+        if self._closer is None:
+            self._closer = asyncio.create_task(self._close())
+        await asyncio.shield(self._closer)
+
+    async def _close(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._standing.done() and self._standing.exception() is None:
-            await self._standing.result().close()
-        self._give_up(ConnectionLostError("the client is closed"))
+            await asyncio.wait((self._task,))
+        for connection in self._connections:
+            connection.close()
+        await self._wait_gone()
+
+    async def _wait_gone(self) -> None:
+        await asyncio.gather(*(connection.wait_gone() for connection in self._connections))
 
     async def _keep(self, connection: Connection) -> None:
         config = self._config
@@ -96,16 +119,21 @@ class Keeper:
         try:
             while True:
                 opened_at = loop.time()
-                await connection.wait_closed()
-                self._standing = _pending()
+                await connection.wait_lost()
                 # A server that takes a connection and drops it at once is not tried any faster.
                 if loop.time() - opened_at > config.backoff_max:
                     waits = delays(config.backoff_base, config.backoff_max)
                 connection = await self._reconnect(waits)
-                self._standing.set_result(connection)
-        except (ConnectionLostError, RemoteError) as error:
-            log.error("the connection is lost for good: %s", error)
-            self._give_up(error)
+        except ConnectionLostError as error:
+            level = logging.ERROR if config.reconnect else logging.INFO
+            log.log(level, "the connection is lost for good: %s", error)
+            self._end(error)
+        except RemoteError as error:
+            log.error("the server no longer takes the token: %s", ascii(error.code))
+            self._end(error)
+        except Exception as error:
+            log.exception("the connection is lost for good")
+            self._end(ConnectionLostError(f"the client failed: {type(error).__qualname__}"))
 
     async def _reconnect(self, waits: Iterator[float]) -> Connection:
         if not self._config.reconnect:
@@ -113,38 +141,42 @@ class Keeper:
         log.warning("the connection was lost; it will be opened again")
         for attempt in count(1):
             await asyncio.sleep(next(waits))
-            self._events.hold()
+            self.events.hold()
             try:
                 connection, refused = await self._open()
+                self._stand(connection)
             except Exception as error:
-                self._events.release()
+                self.events.discard()
                 if isinstance(error, RemoteError) and error.code in REFUSALS:
                     raise
                 # The text of what a token's function raises may hold the token.
-                log.warning("attempt %d failed: %s", attempt, type(error).__qualname__)
-                if attempt == self._config.max_attempts:
-                    raise ConnectionLostError(
-                        f"the connection was lost, and {attempt} attempts to open it failed"
-                    ) from error
+                failure = type(error).__qualname__
+                log.warning("attempt %d failed: %s", attempt, failure)
             else:
                 log.info("connected again after %d attempts", attempt)
-                self._events.release(Reconnected(attempts=attempt, refused=refused))
+                self.events.release(Reconnected(attempts=attempt, refused=refused))
                 return connection
+            if attempt == self._config.max_attempts:
+                raise ConnectionLostError(
+                    f"the connection was lost, and {attempt} attempts to open it failed, "
+                    f"the last with {failure}"
+                )
         raise AssertionError("count() has no end")
 
     async def _open(self) -> tuple[Connection, tuple[str, ...]]:
         """Open a connection, authenticate, and subscribe to what is wanted."""
+        seconds = self._config.open_timeout
         try:
-            async with asyncio.timeout(self._config.open_timeout):
+            async with asyncio.timeout(seconds):
                 connection = self._talk_over(await self._open_transport())
                 try:
                     await self._authenticate(connection)
                     return connection, await self._subscribe(connection)
                 except BaseException:
-                    await connection.close()
+                    connection.close(drains=False)
                     raise
         except TimeoutError:
-            failure: Exception = TimeoutError(f"no connection within {self._config.open_timeout} s")
+            failure: Exception = TimeoutError(f"no connection within {seconds} s")
         except ConnectionLostError:
             failure = ConnectionLostError("the server ended the connection before it stood")
         raise failure
@@ -152,7 +184,22 @@ class Keeper:
     def _talk_over(self, transport: Transport) -> Connection:
         now = asyncio.get_running_loop().time()
         session = ClientSession(self._codec, self._config, metrics=self._metrics, now=now)
-        return Connection(transport, session, self._events, self._config.close_timeout)
+        timeout = self._config.close_timeout
+        connection = Connection(transport, session, self.events, timeout, self._lost)
+        self._connections = {one for one in self._connections if not one.is_gone} | {connection}
+        return connection
+
+    def _stand(self, connection: Connection) -> None:
+        if self._ended is not None or not connection.is_open:
+            connection.close(drains=False)
+            raise ConnectionLostError("the connection ended before it stood")
+        self._standing.set_result(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        """Have those that ask from now on wait for the next connection."""
+        standing = self._standing
+        if standing.done() and not standing.exception() and standing.result() is connection:
+            self._standing = _pending()
 
     async def _authenticate(self, connection: Connection) -> None:
         if self._token is None:
@@ -165,22 +212,35 @@ class Keeper:
 
     async def _subscribe(self, connection: Connection) -> tuple[str, ...]:
         """Subscribe to what is wanted, and give the topics that are no longer to be had."""
+        wanted = dict(self.wanted)
+        answers = await asyncio.gather(
+            *(connection.ask(Subscribe(topic=t, filters=f)) for t, f in wanted.items()),
+            return_exceptions=True,
+        )
         refused = []
-        for topic, filters in list(self.wanted.items()):
-            try:
-                await connection.ask(Subscribe(topic=topic, filters=filters))
-            except RemoteError as error:
-                log.warning("a topic is no longer to be had: %s", error.code)
-                del self.wanted[topic]
+        for topic, answer in zip(wanted, answers, strict=True):
+            if _is_refusal(answer):
                 refused.append(topic)
+                self.wanted.pop(topic, None)
+            elif isinstance(answer, BaseException):
+                raise answer
+        if refused:
+            log.warning("%d topics are no longer to be had", len(refused))
         return tuple(refused)
 
-    def _give_up(self, error: Exception) -> None:
-        if not self._standing.done() or self._standing.exception() is None:
-            self._standing = _pending()
-            self._standing.set_exception(error)
-            self._standing.exception()  # it may be that nobody asks
-        self._events.end(error)
+    def _end(self, error: Exception) -> None:
+        if self._ended is None:
+            self._ended = error
+            self.events.end(error)
+            if not self._standing.done():
+                self._standing.set_exception(error)
+                self._standing.exception()  # it may be that nobody asks
+
+
+def _is_refusal(answer: AckResponse | BaseException) -> bool:
+    if isinstance(answer, RemoteError):
+        return answer.code in ("not_found", "permission_denied")
+    return isinstance(answer, AckResponse) and not answer.success
 
 
 def _pending() -> "asyncio.Future[Connection]":

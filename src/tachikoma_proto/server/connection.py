@@ -55,43 +55,31 @@ class Connection:
         self._link = Link(transport, session, self._happened, config.close_timeout)
         self._running: set[asyncio.Future[Response]] = set()
         self._max_running = config.max_running
-        self._going_away: asyncio.Task[None] | None = None
+        self._gave_up = False
 
     async def run(self) -> None:
         """Serve the connection until it ends, and its commands are carried out."""
         try:
             await self._link.run()
-            await self._finish_commands()
+            while self._running:
+                await asyncio.wait(self._running)
         finally:
-            tasks: list[asyncio.Future[Any]] = [*self._running]
-            if self._going_away is not None:
-                tasks.append(self._going_away)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self.give_up_commands()
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     def go_away(self) -> None:
         """Read no more, carry out what came, send what waits, and close with 1001."""
-        if self._going_away is None:
-            self.session.stop_listening()
-            self._going_away = asyncio.create_task(self._go_away())
+        self.session.part(GOING_AWAY, "the server shuts down")
 
     def runs_in(self, task: "asyncio.Future[Any] | None") -> bool:
         """Tell whether a task carries out a command of this connection."""
         return task in self._running
 
     def give_up_commands(self) -> None:
-        """Cancel the handlers that still run."""
+        """Cancel the handlers that still run, and start no more."""
+        self._gave_up = True
         for task in self._running:
             task.cancel()
-
-    async def _go_away(self) -> None:
-        await self._finish_commands()
-        self.session.close(GOING_AWAY, "the server shuts down")
-
-    async def _finish_commands(self) -> None:
-        while self._running:
-            await asyncio.wait(self._running)
 
     def _happened(self, happening: ServerHappening) -> Awaitable[None] | None:
         match happening:
@@ -110,6 +98,9 @@ class Connection:
 
     def _start(self, message: CommandMessage) -> None:
         """Call a command's handler; only one that has to be waited for takes a task."""
+        if self._gave_up:
+            self.session.fail(message.id)
+            return
         try:
             reply = self._dispatcher.call(message.payload, self.session)
         except Exception as error:  # noqa: BLE001 - logged with the others
@@ -125,6 +116,10 @@ class Connection:
     def _finish(self, message: CommandMessage, task: "asyncio.Future[Response]") -> None:
         self._running.discard(task)
         if task.cancelled():
+            if not self._gave_up:
+                log.error(
+                    "session %s: the handler of %s was cancelled", self.session.id, message.type
+                )
             self.session.fail(message.id)
         elif (error := task.exception()) is None:
             self.session.reply(message, task.result())
@@ -148,14 +143,21 @@ class Connection:
         session.fail(message.id)
 
     async def _check(self, request: AuthenticationRequested) -> None:
-        identity = None
         try:
-            if self._authenticate is not None:
-                identity = await self._authenticate(request.token)
+            identity = await self._identify(request.token)
             now = asyncio.get_running_loop().time()
             self.session.authenticated(request.message_id, identity, now)
         except ProtocolError as error:
             self.session.refuse(error, request.message_id)
-        except Exception as error:  # noqa: BLE001 - logged without its text
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise
             log.error("session %s: no token can be checked: %s", self.session.id, places(error))
             self.session.fail(request.message_id)
+
+    async def _identify(self, token: str) -> Identity | None:
+        if self._authenticate is None:
+            return None
+        async with asyncio.timeout(self.session.hub.config.auth_timeout):
+            return await self._authenticate(token)

@@ -3,7 +3,7 @@
 import traceback
 
 
-def places(error: Exception) -> str:
+def places(error: BaseException) -> str:
     """Say what was raised and where, without the exception's own text.
 
     That text may hold what the handler was given, as that of ``KeyError(token)`` does.

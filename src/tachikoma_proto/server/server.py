@@ -155,15 +155,14 @@ class Server:
         self._is_closing = True
         for connection in self._connections:
             connection.go_away()
-        tasks = {task for task in self._connections.values() if task is not asyncio.current_task()}
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout)
-        if late:
-            log.warning("%d sessions have commands that did not end in time", len(late))
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=timeout)
+        if self._connections:
+            log.warning("%d sessions did not end in time", len(self._connections))
+        while self._connections:  # some may have come meanwhile
             for connection in self._connections:
                 connection.give_up_commands()
-            await asyncio.wait(late)
+            await asyncio.wait(self._connections.values())
 
 
 def _refuse_own_handlers(dispatcher: Dispatcher[Session]) -> None:

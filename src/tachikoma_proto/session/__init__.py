@@ -2,8 +2,8 @@
 
 Rules:
 
-* Text goes in by ``receive``, time by its argument ``now`` and by ``tick``; texts come out of the
-  ``outbox``, and what somebody else has to do comes back as a typed happening.
+* Text goes in by ``receive``, time by its argument ``now`` and by ``tick``; texts come out of
+  ``take``, and what somebody else has to do comes back as a typed happening.
 * ``now`` is a monotonic time in seconds; ``deadline`` says when ``tick`` wants to be called.
 * ``closing`` says that the connection is to be closed, how, and why. Nothing is read after it.
 * A peer's fault never raises: it is answered, or the connection is closed.

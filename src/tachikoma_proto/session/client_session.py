@@ -20,7 +20,7 @@ from tachikoma_proto.errors import FieldError, InvalidMessageError, ProtocolErro
 from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
-from tachikoma_proto.messages.responses import ErrorResponse
+from tachikoma_proto.messages.responses import ErrorResponse, PongResponse
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.metrics import Metrics, guarded
 from tachikoma_proto.session.config import ClientConfig
@@ -62,7 +62,7 @@ class ClientSession(Conversation[ClientHappening]):
         super().__init__(guarded(metrics), keepalive)
         self._codec = codec
         self._waiting: dict[UUID, type[Response] | None] = {}
-        self._ping: UUID | None = None
+        self._asked_last = uuid4()
 
     @property
     def waiting(self) -> frozenset[UUID]:
@@ -134,7 +134,7 @@ class ClientSession(Conversation[ClientHappening]):
             log.debug("an answer came that nobody waits for")
             return None
         expected = self._waiting.pop(message_id)
-        if message_id == self._ping:
+        if message_id == self._asked_last:
             return None
         if isinstance(payload, ErrorResponse):
             self._metrics.error(payload.code)
@@ -145,5 +145,8 @@ class ClientSession(Conversation[ClientHappening]):
         fault = FieldError("$.type", f"the type of {name}, which answers the command")
         return Answered(message_id, InvalidMessageError(errors=[fault]))
 
-    def _ask(self) -> None:
-        self._ping = self.ask(Ping())
+    def _ping(self) -> str:
+        self.forget(self._asked_last)
+        self._asked_last = uuid4()
+        self._waiting[self._asked_last] = PongResponse
+        return self._codec.encode(Ping(), id=self._asked_last)

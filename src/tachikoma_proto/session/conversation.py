@@ -1,8 +1,8 @@
 """What both sides of a connection have: an outbox, a keepalive, and an end."""
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Generic, TypeVar
 
 from attrs import frozen
@@ -10,6 +10,7 @@ from attrs import frozen
 from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.metrics import Metrics
 from tachikoma_proto.session.keepalive import Keepalive
+from tachikoma_proto.session.outbox import Outbox
 
 NORMAL = 1000
 GOING_AWAY = 1001
@@ -29,7 +30,7 @@ class Closing:
     Attributes:
         code: The close code.
         reason: Why, for a person; at most 123 bytes.
-        drains: Whether what waits in the outbox is sent before.
+        drains: Whether what waits to be sent is sent before.
     """
 
     code: int
@@ -55,7 +56,8 @@ class Conversation(ABC, Generic[H]):
         self.on_output: Callable[[], object] = _nothing
         self._metrics = metrics
         self._keepalive = keepalive
-        self._outbox: deque[str] = deque()
+        self._outbox = Outbox()
+        self._ping_waits = self._ping_is_out = False
         metrics.session_opened()
 
     @property
@@ -69,9 +71,14 @@ class Conversation(ABC, Generic[H]):
         return True
 
     @property
+    def patience(self) -> float:
+        """For how many seconds the peer may do nothing at all; infinite if for ever."""
+        return self._keepalive.patience
+
+    @property
     def deadline(self) -> float:
         """When ``tick`` wants to be called, in seconds; infinite if never."""
-        return self._keepalive.deadline
+        return inf if self.closing is not None else self._keepalive.deadline
 
     @abstractmethod
     def receive(self, frame: Frame, now: float) -> H | None:
@@ -87,11 +94,18 @@ class Conversation(ABC, Generic[H]):
 
     def take(self) -> str | None:
         """Take the next frame to be sent; None if there is none."""
-        if not self._outbox:
-            return None
-        text = self._outbox.popleft()
-        self._metrics.frame_sent(size_of(text))
+        text = self._outbox.take()
+        if text is not None:
+            self._metrics.frame_sent(size_of(text))
+            if self._ping_waits:  # and so stood before all others
+                self._ping_waits, self._ping_is_out = False, True
         return text
+
+    def sent(self, now: float) -> None:
+        """Say that what was taken is sent, if that may have taken a while."""
+        if self._ping_is_out:
+            self._ping_is_out = False
+            self._keepalive.sent(now)
 
     def listened(self, now: float) -> None:
         """Say that the peer could not be listened to until now, so that it is not to blame."""
@@ -103,19 +117,26 @@ class Conversation(ABC, Generic[H]):
         Args:
             now: The present time in seconds.
         """
-        if self.closing is None:
-            if self._keepalive.is_lost(now):
-                self.close(INTERNAL_ERROR, "no sign of life", drains=False)
-            elif self._keepalive.should_ask(now):
-                self._ask()
+        if self.closing is not None:
+            return
+        if self._keepalive.is_lost(now):
+            self.give_up()
+        elif self._keepalive.should_ask(now):
+            self._ping_waits = True
+            self._outbox.put_first(self._ping())
+            self.on_output()
 
-    def close(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
-        """Have the connection closed; what was said before stands.
+    def give_up(self) -> None:
+        """Have the connection closed, since the peer does nothing."""
+        self.shut(INTERNAL_ERROR, "no sign of life", drains=False)
+
+    def shut(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
+        """Have the connection closed now; what was said first stands.
 
         Args:
             code: The close code.
             reason: Why, for a person; cut at 123 bytes.
-            drains: Whether what waits in the outbox is sent before.
+            drains: Whether what waits to be sent is sent before.
         """
         if self.closing is None:
             self.closing = Closing(code, _cut(reason), drains)
@@ -123,18 +144,18 @@ class Conversation(ABC, Generic[H]):
                 self._outbox.clear()
             self.on_output()
 
-    def end(self) -> None:
+    def gone(self) -> None:
         """Say that the connection is gone. Call it once."""
-        self.close()
+        self.shut()
         self._metrics.session_closed()
 
     @abstractmethod
-    def _ask(self) -> None:
-        """Ask the peer whether it is there."""
+    def _ping(self) -> str:
+        """Write the frame that asks the peer whether it is there."""
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *, is_event: bool = False) -> None:
         """Queue a frame, however many wait already."""
-        self._outbox.append(text)
+        self._outbox.put(text, is_event=is_event)
         self._metrics.frame_queued(len(self._outbox))
         self.on_output()
 

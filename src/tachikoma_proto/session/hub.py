@@ -1,5 +1,6 @@
 """The hub: what the sessions of one server share, and how an event gets to them."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -12,6 +13,8 @@ from tachikoma_proto.session.session import Session
 from tachikoma_proto.shapes import holds_secrets
 from tachikoma_proto.specs import Kind
 from tachikoma_proto.subscriptions import SubscriptionIndex
+
+log = logging.getLogger(__name__)
 
 MaySubscribe: TypeAlias = Callable[[Session, str], bool]
 """Tells whether a session may have the events of a topic, and of all below it."""
@@ -43,7 +46,7 @@ class Hub:
         self.codec = codec
         self.config = config or ServerConfig()
         self.metrics = guarded(metrics)
-        self.may_subscribe = may_subscribe or _everyone
+        self._may_subscribe = may_subscribe or _everyone
         self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
         self.replies = {
             spec.cls: spec.reply for spec in codec.registry if spec.kind is Kind.COMMAND
@@ -57,6 +60,17 @@ class Hub:
     def has_secrets(self, message: Message) -> bool:
         """Tell whether a message has a field that may be shown nowhere, however deep."""
         return holds_secrets(type(message), self.codec.registry.records)
+
+    def allows(self, session: Session, topic: str) -> bool:
+        """Tell whether a session may have the events of a topic.
+
+        Only a True is a yes: neither an exception nor an awaitable lets anybody in.
+        """
+        try:
+            return self._may_subscribe(session, topic) is True
+        except Exception:
+            log.exception("session %s: it cannot be told what it may subscribe to", session.id)
+            return False
 
     def open(self, now: float) -> ServerSession:
         """Begin a session.

@@ -3,6 +3,7 @@
 Rules:
 
 * Whatever the peer says is a sign of life; a peer that talks is not asked.
+* The time that it has for its answer begins anew when the question is really sent.
 * Nothing is scheduled for a frame that comes: the deadline is worked out when it is asked for.
 """
 
@@ -25,6 +26,11 @@ class Keepalive:
         self._asked: float | None = None
 
     @property
+    def patience(self) -> float:
+        """How many seconds in all a peer may do nothing; infinite if it is never asked."""
+        return self._interval + self._timeout
+
+    @property
     def deadline(self) -> float:
         """When something is to be done; infinite if never."""
         if self._asked is None:
@@ -35,6 +41,11 @@ class Keepalive:
         """Say that the peer said something, or could not be listened to."""
         self._heard = now
         self._asked = None
+
+    def sent(self, now: float) -> None:
+        """Say that the question is sent only now."""
+        if self._asked is not None:
+            self._asked = now
 
     def is_lost(self, now: float) -> bool:
         """Tell whether the peer was asked and has let its time go by."""

@@ -31,7 +31,7 @@ def _subscribe(session: "ServerSession", command: Subscribe) -> AckResponse:
     topic = session.hub.index.canonical(command.topic)
     if topic not in session.subscriptions and len(session.subscriptions) >= limit:
         raise ProtocolError(f"at most {limit} subscriptions", code="permission_denied")
-    if not session.hub.may_subscribe(session, topic):
+    if not session.hub.allows(session, topic):
         raise ProtocolError("permission denied", code="permission_denied")
     session.hub.index.add(session, topic, command.filters)
     session.topics_changed()

@@ -7,20 +7,20 @@ Rules:
 * The session answers the commands about itself; any other comes out as ``CommandReceived``.
 * A bad frame is answered with its faults, and with its id where that could be read.
 * Replies are always queued: who hands out commands listens no further while ``has_room`` is
-  false. Events never wait: a session whose queue is full is cut off.
+  false. Events never wait: a session with too many of them in its queue is cut off.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from tachikoma_proto.base import Command, Event, Response
-from tachikoma_proto.errors import EncodeError, MessageTooLargeError, ProtocolError
+from tachikoma_proto.errors import EncodeError, ProtocolError
 from tachikoma_proto.json_reader import Frame
-from tachikoma_proto.json_tokens import recover_id_at_start
-from tachikoma_proto.messages.commands import Authenticate, Pong
+from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.messages.responses import AuthResponse, ErrorResponse
 from tachikoma_proto.session.conversation import (
@@ -29,6 +29,7 @@ from tachikoma_proto.session.conversation import (
     TRY_AGAIN_LATER,
     Conversation,
 )
+from tachikoma_proto.session.gate import Gate
 from tachikoma_proto.session.happenings import (
     AuthenticationRequested,
     CommandReceived,
@@ -36,7 +37,6 @@ from tachikoma_proto.session.happenings import (
 )
 from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.own_commands import OWN_COMMANDS
-from tachikoma_proto.session.rate import TokenBucket
 from tachikoma_proto.session.session import Identity, Session
 from tachikoma_proto.timestamps import format_timestamp, utc_now
 
@@ -72,23 +72,21 @@ class ServerSession(Session, Conversation[ServerHappening]):
         keepalive = Keepalive(config.ping_interval, config.pong_timeout, now)
         Conversation.__init__(self, hub.metrics, keepalive)
         self.hub = hub
-        self._rate = TokenBucket(config.rate_limit, config.rate_burst, now)
-        self._is_listening = True
+        self._gate = Gate(hub, now)
+        self._unanswered = 0
+        self._parting: tuple[int, str] | None = None
         self._tokens_refused = 0
         self._auth_deadline = now + config.auth_timeout if config.require_auth else inf
 
     @property
     def deadline(self) -> float:
         """When ``tick`` wants to be called, in seconds; infinite if never."""
-        return min(self._keepalive.deadline, self._auth_deadline)
+        return min(super().deadline, self._auth_deadline) if self.closing is None else inf
 
     @property
     def has_room(self) -> bool:
-        """Whether the peer reads fast enough to be listened to.
-
-        Half of the queue is kept for events, so that many answers cut nobody off.
-        """
-        return self.pending * 2 < self.hub.config.max_pending
+        """Whether the peer reads its answers fast enough to be listened to."""
+        return self.pending - self._outbox.events < self.hub.config.max_pending
 
     def receive(self, frame: Frame, now: float) -> ServerHappening | None:
         """Take in a frame from the client.
@@ -100,14 +98,21 @@ class ServerSession(Session, Conversation[ServerHappening]):
         Returns:
             What somebody else has to do; None if there is nothing.
         """
-        if self.closing is not None or not self._is_listening:
+        if self.closing is not None:
             return None
         size = self._heard(frame, now)
+        if self._parting is not None:
+            return None
         try:
-            return self._carry_out(self._read(frame, size, now))
+            is_known = self._identity is not None
+            message = self._gate.read(frame, size, now, is_authenticated=is_known)
+            happening = self._carry_out(message)
         except ProtocolError as error:
-            self.refuse(error, error.message_id)
-        return None
+            self._refuse(error, error.message_id)
+            return None
+        if happening is not None:
+            self._unanswered += 1
+        return happening
 
     def tick(self, now: float) -> None:
         """Do what is due.
@@ -117,7 +122,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
         """
         if now >= self._auth_deadline:
             late = "authentication expired" if self._identity else "not authenticated in time"
-            self.close(POLICY_VIOLATION, late)
+            self.shut(POLICY_VIOLATION, late)
         super().tick(now)
 
     def authenticated(self, message_id: UUID | None, identity: Identity | None, now: float) -> None:
@@ -126,8 +131,8 @@ class ServerSession(Session, Conversation[ServerHappening]):
         Args:
             message_id: The id of the message that brought the token.
             identity: Who it is; None if the token is not good. A session that is authenticated
-                already stays what it was then; one that becomes somebody else's begins without
-                subscriptions.
+                already stays what it was then. One that is authenticated again keeps the
+                subscriptions that the new identity may have.
             now: The present time in seconds.
         """
         expires_at = identity.expires_at if identity else None
@@ -135,11 +140,8 @@ class ServerSession(Session, Conversation[ServerHappening]):
         if identity is None or left <= 0:
             self._refuse_token(message_id)
             return
-        if self._identity is not None and self._identity.user_id != identity.user_id:
-            self._leave_topics()
         self._identity = identity
-        self._is_listening = True
-        self._tokens_refused = 0
+        self._leave_topics(lambda topic: not self.hub.allows(self, topic))
         self._auth_deadline = now + left
         log.info("session %s: authenticated as user %s", self.id, identity.user_id)
         expiry = None if expires_at is None else format_timestamp(expires_at)
@@ -147,6 +149,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             AuthResponse(authenticated=True, user_id=identity.user_id, expires_at=expiry),
             message_id,
         )
+        self._settle()
 
     def reply(self, message: IncomingMessage[Command[Any]], response: Response) -> None:
         """Answer a command.
@@ -169,16 +172,17 @@ class ServerSession(Session, Conversation[ServerHappening]):
             )
             response = INTERNAL
         self._answer(response, message.id)
+        self._settle()
 
     def refuse(self, error: ProtocolError, message_id: UUID | None) -> None:
-        """Answer a frame that could not be read, or a command that could not be carried out.
+        """Answer a command that could not be carried out.
 
         Args:
             error: What the client is told of it.
             message_id: The id of its message, if it had one.
         """
-        log.debug("session %s: refused with %s", self.id, error.code)
-        self._answer(ErrorResponse.from_error(error), message_id)
+        self._refuse(error, message_id)
+        self._settle()
 
     def fail(self, message_id: UUID | None) -> None:
         """Answer a command that this side failed to carry out: ``internal_error``, and no more.
@@ -187,17 +191,14 @@ class ServerSession(Session, Conversation[ServerHappening]):
             message_id: The id of its message, if it had one.
         """
         self._answer(INTERNAL, message_id)
-
-    def stop_listening(self) -> None:
-        """Take in no more frames; what was said before is still answered."""
-        self._is_listening = False
+        self._settle()
 
     def publish(self, event: Event) -> int:
         """Give an event to every session of the hub that subscribed to it."""
         return self.hub.publish(event)
 
     def push(self, text: str) -> bool:
-        """Queue an event's frame, or cut the session off if its queue is full.
+        """Queue an event's frame, or cut the session off if its events are not read.
 
         Args:
             text: The frame.
@@ -207,39 +208,37 @@ class ServerSession(Session, Conversation[ServerHappening]):
         """
         if self.closing is not None:
             return False
-        if len(self._outbox) >= self.hub.config.max_pending:
+        if self._outbox.events >= self.hub.config.max_pending:
             log.warning("session %s: cut off, since it does not read", self.id)
-            self.close(TRY_AGAIN_LATER, "too slow", drains=False)
+            self.shut(TRY_AGAIN_LATER, "too slow", drains=False)
             return False
-        self._say(text)
+        self._say(text, is_event=True)
         return True
 
-    def close(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
-        """Have the connection closed; it gets no event from now on."""
-        Conversation.close(self, code, reason, drains=drains)
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Take no more commands and no more events, answer what was asked, and close."""
+        self._leave_topics()
+        self.part(code, reason)
+
+    def part(self, code: int, reason: str) -> None:
+        """Take no more commands, answer what was asked, and close; events come until then.
+
+        Args:
+            code: The close code.
+            reason: Why, for a person; cut at 123 bytes.
+        """
+        if self._parting is None:
+            self._parting = code, reason
+            self._close_if_settled()
+
+    def shut(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
+        """Have the connection closed now; it gets no event from now on."""
+        super().shut(code, reason, drains=drains)
         self._leave_topics()
 
     def topics_changed(self) -> None:
         """Take over from the index what the session subscribes to."""
         self._topics = self.hub.index.topics_of(self)
-
-    def _read(self, frame: Frame, size: int, now: float) -> IncomingMessage[Command[Any]]:
-        config = self.hub.config
-        is_in_time = self._rate.take(now)
-        if size > config.max_message_size:
-            raise MessageTooLargeError(
-                f"the frame is larger than {config.max_message_size} bytes",
-                message_id=recover_id_at_start(frame),
-            )
-        message = self.hub.codec.decode_command(frame)
-        if not is_in_time and not isinstance(message.payload, Pong):
-            raise ProtocolError("too many messages", code="rate_limited", message_id=message.id)
-        is_let_in = self._identity is not None or not config.require_auth
-        if not is_let_in and type(message.payload) not in self.hub.public:
-            raise ProtocolError(
-                "authentication required", code="auth_required", message_id=message.id
-            )
-        return message
 
     def _carry_out(self, message: IncomingMessage[Command[Any]]) -> ServerHappening | None:
         command = message.payload
@@ -251,10 +250,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
         try:
             response = own(self, command)
         except ProtocolError as error:
-            self.refuse(error, message.id)
-        except Exception:
-            log.exception("session %s: %s failed", self.id, message.type)
-            self.fail(message.id)
+            self._refuse(error, message.id)
         else:
             if response is not None:
                 self._answer(response, message.id)
@@ -277,11 +273,26 @@ class ServerSession(Session, Conversation[ServerHappening]):
         log.info("session %s: a token was refused", self.id)
         self._answer(AuthResponse(authenticated=False), message_id)
         if self._tokens_refused >= self.hub.config.max_auth_attempts:
-            self.close(POLICY_VIOLATION, "too many tokens refused")
+            self.shut(POLICY_VIOLATION, "too many tokens refused")
+        self._settle()
 
-    def _leave_topics(self) -> None:
-        self.hub.index.discard(self)
-        self._topics = ()
+    def _refuse(self, error: ProtocolError, message_id: UUID | None) -> None:
+        log.debug("session %s: refused with %s", self.id, error.code)
+        self._answer(ErrorResponse.from_error(error), message_id)
 
-    def _ask(self) -> None:
-        self._say(BARE_PING)
+    def _settle(self) -> None:
+        """Note that something which had come out is answered."""
+        self._unanswered -= 1
+        self._close_if_settled()
+
+    def _close_if_settled(self) -> None:
+        if self._parting is not None and self._unanswered <= 0:
+            self.shut(*self._parting)
+
+    def _leave_topics(self, is_left: Callable[[str], bool] = lambda _: True) -> None:
+        for topic in filter(is_left, self._topics):
+            self.hub.index.remove(self, topic)
+        self.topics_changed()
+
+    def _ping(self) -> str:
+        return BARE_PING

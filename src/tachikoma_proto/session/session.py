@@ -71,7 +71,7 @@ class Session(ABC):
 
     @abstractmethod
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """End the session, once what waits is sent; no event goes to it from now on.
+        """End the session: it gets no more commands and events, but answers to what it asked.
 
         Args:
             code: The close code of RFC 6455.
