@@ -3,9 +3,10 @@
 import asyncio
 import functools
 import gc
+import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -104,3 +105,23 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def records_of(name: str, level: int = logging.DEBUG) -> Iterator[list[str]]:
+    """Keep the texts of what a logger and those below it log while the block runs."""
+    texts: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(self.format(record))
+
+    keep, logger = Keep(level), logging.getLogger(name)
+    before = logger.level
+    logger.addHandler(keep)
+    logger.setLevel(level)
+    try:
+        yield texts
+    finally:
+        logger.removeHandler(keep)
+        logger.setLevel(before)

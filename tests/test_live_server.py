@@ -8,7 +8,19 @@ from uuid import UUID, uuid4
 import pytest
 from attrs import field, frozen
 from counting import Counting
-from live import MISSION, OPEN, TOKEN, USER, live, make_server, raw, serving, status_of, until
+from live import (
+    MISSION,
+    OPEN,
+    TOKEN,
+    USER,
+    live,
+    make_server,
+    raw,
+    records_of,
+    serving,
+    status_of,
+    until,
+)
 from websockets.exceptions import ConnectionClosed
 
 import tachikoma_proto as tp
@@ -395,17 +407,6 @@ class OpenVault(tp.Command[tp.AckResponse]):
 
 @live
 async def test_no_secret_is_logged() -> None:
-    records: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            records.append(self.format(record))
-
-    keep = Keep(logging.DEBUG)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(keep)
-    root.setLevel(logging.DEBUG)
     quiet = logging.getLogger("quiet")
     quiet.setLevel(logging.INFO)
     registry = tp.Registry([vault])
@@ -420,7 +421,7 @@ async def test_no_secret_is_logged() -> None:
         return users[token]
 
     server = make_server(dispatcher, codec=tp.Codec(registry), authenticate=check)
-    try:
+    with records_of("") as records:
         async with serving(server, logger=quiet) as url:
             with pytest.raises(tp.RemoteError, match="internal_error"):
                 async with tp.connect(url, token=TOKEN):
@@ -429,9 +430,6 @@ async def test_no_secret_is_logged() -> None:
             async with tp.connect(url, token="another-s3cret", codec=codec) as client:
                 with pytest.raises(tp.RemoteError, match="internal_error"):
                     await client.request(OpenVault(key="s3cret-key"))
-    finally:
-        root.removeHandler(keep)
-        root.setLevel(level)
     text = "\n".join(records)
     assert "no token can be checked: KeyError" in text
     assert "the handler of vault_open failed: KeyError" in text

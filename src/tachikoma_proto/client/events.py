@@ -62,6 +62,7 @@ class EventQueue:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: deque[Pushed] = deque()
+        self._pushed = 0  # of those that wait; the others are the client's own
         self._missed = 0
         self._held: list[Pushed] | None = None
         self._held_missed = 0
@@ -76,9 +77,10 @@ class EventQueue:
                 self._held.append(message)
             else:
                 self._held_missed += 1
-        elif len(self._waiting) < self._limit:
+        elif self._pushed < self._limit:
             self._tell_missed()
             self._waiting.append(message)
+            self._pushed += 1
             self._changed.set()
         else:
             self._missed += 1
@@ -130,7 +132,9 @@ class EventQueue:
             else:
                 self._changed.clear()
                 await self._changed.wait()
-        return self._waiting.popleft()
+        message = self._waiting.popleft()
+        self._pushed -= not isinstance(message.payload, (Reconnected, EventsMissed))
+        return message
 
     def taken(self, pick: Callable[[Pushed], T | None]) -> "Taken[T]":
         """Go through what is picked; the rest is dropped.

@@ -1,0 +1,348 @@
+"""The link: whatever the transport does, the connection ends in order and nothing is left."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from live import MISSION, OPEN, TOKEN, USER, live, make_server, records_of, until
+from memory import MemoryTransport
+
+import tachikoma_proto as tp
+
+CODEC = tp.Codec()
+PING = CODEC.encode(tp.Ping())
+SUBSCRIBE = CODEC.encode(tp.Subscribe(topic="missions"))
+STARTED = tp.MissionStarted(mission_id=MISSION)
+
+
+def payloads(transport: MemoryTransport) -> list[object]:
+    return [CODEC.decode_server_message(text).payload for text in transport.sent]
+
+
+class Served:
+    """A server with one connection in memory."""
+
+    def __init__(self, server: tp.Server) -> None:
+        self.server = server
+        self.transport = MemoryTransport()
+        self.task = asyncio.create_task(server.handle(self.transport))
+
+    async def end(self) -> None:
+        """End the connection from the other side, and see that nothing is left of it."""
+        self.transport.feed(None)
+        await self.gone()
+
+    async def gone(self) -> None:
+        await self.task
+        assert not self.server.sessions
+        assert len(self.server._hub.index) == 0
+
+
+def closing_soon(**limits: float) -> tp.ServerConfig:
+    config = {"require_auth": False, "close_timeout": 0.2, **limits}
+    return tp.ServerConfig(**config)  # type: ignore[arg-type]
+
+
+class TestTheOtherSideEndsIt:
+    @live
+    async def test_in_order(self) -> None:
+        served = Served(make_server(config=OPEN))
+        served.transport.feed(SUBSCRIBE)
+        await until(lambda: served.transport.sent)
+        await served.end()
+        assert served.transport.closed == [(1000, "")]
+
+    @pytest.mark.parametrize("when", ["reading", "at once"])
+    @live
+    async def test_by_breaking_off(self, when: str) -> None:
+        served = Served(make_server(config=OPEN))
+        if when == "reading":
+            served.transport.feed(SUBSCRIBE, ConnectionResetError("gone"))
+        else:
+            served.transport.open_error = ConnectionResetError("gone")
+        await served.gone()
+
+    @live
+    async def test_while_something_is_sent(self) -> None:
+        served = Served(make_server(config=OPEN))
+        served.transport.send_error = BrokenPipeError("gone")
+        served.transport.feed(SUBSCRIBE)
+        await served.gone()
+
+    @live
+    async def test_and_closing_fails_too(self) -> None:
+        served = Served(make_server(config=OPEN))
+        served.transport.close_error = RuntimeError("closed twice")
+        await served.end()
+        assert len(served.transport.closed) == 2
+
+
+class TestClosing:
+    @live
+    async def test_sends_what_waits(self) -> None:
+        served = Served(make_server(config=OPEN))
+        served.transport.feed(PING)
+        await until(lambda: served.transport.sent)
+        served.transport.can_send.clear()
+        served.transport.feed(PING, PING)
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(served.server.close())
+        await asyncio.sleep(0.01)
+        assert not served.transport.closed
+        served.transport.can_send.set()
+        await closing
+        assert len(served.transport.sent) == 3
+        assert served.transport.closed == [(1001, "the server shuts down")]
+        await served.gone()
+
+    @live
+    async def test_does_not_wait_for_ever(self) -> None:
+        served = Served(make_server(config=closing_soon()))
+        served.transport.can_send.clear()
+        served.transport.can_close.clear()
+        served.transport.feed(PING)
+        await asyncio.sleep(0.01)
+        await served.server.close()
+        assert [code for code, _ in served.transport.closed] == [1001, 1001]
+        await served.gone()
+
+    @live
+    async def test_keeps_no_timer_busy(self) -> None:
+        ticks = 0
+        served = Served(make_server(config=closing_soon(ping_interval=0.01, pong_timeout=0.01)))
+        served.transport.can_close.clear()
+        await until(lambda: served.server.sessions)
+        (session,) = served.server.sessions
+        assert isinstance(session, tp.ServerSession)
+        tick = session.tick
+
+        def counted(now: float) -> None:
+            nonlocal ticks
+            ticks += 1
+            tick(now)
+
+        session.tick = counted  # type: ignore[method-assign]
+        await served.gone()
+        assert ticks == 2  # one asks, one gives up
+
+
+class TestTime:
+    @live
+    async def test_of_an_authentication_ends_the_session(self) -> None:
+        async def check(token: str) -> tp.Identity:
+            return tp.Identity(USER, datetime.now(UTC) + timedelta(seconds=0.05))
+
+        served = Served(make_server(authenticate=check))
+        served.transport.feed(CODEC.encode(tp.Authenticate(token=TOKEN)), SUBSCRIBE)
+        await served.gone()
+        assert served.transport.closed == [(1008, "authentication expired")]
+
+    @live
+    async def test_in_which_it_does_not_listen_is_not_the_peers(self) -> None:
+        async def check(token: str) -> tp.Identity:
+            await asyncio.sleep(0.1)
+            return tp.Identity(USER)
+
+        config = tp.ServerConfig(ping_interval=0.03, pong_timeout=0.03)
+        served = Served(make_server(authenticate=check, config=config))
+        served.transport.feed(CODEC.encode(tp.Authenticate(token=TOKEN)))
+        await until(lambda: served.transport.sent)
+        assert not served.transport.closed
+        await served.end()
+
+    @live
+    async def test_for_an_authenticator_is_limited(self) -> None:
+        async def check(token: str) -> tp.Identity:
+            await asyncio.Event().wait()
+            raise AssertionError("never")
+
+        config = tp.ServerConfig(require_auth=False, auth_timeout=0.02)
+        served = Served(make_server(authenticate=check, config=config))
+        served.transport.feed(CODEC.encode(tp.Authenticate(token=TOKEN)), PING)
+        await until(lambda: len(served.transport.sent) == 2)
+        error, pong = payloads(served.transport)
+        assert isinstance(error, tp.ErrorResponse)
+        assert error.code == "internal_error"
+        assert isinstance(pong, tp.PongResponse)
+        await served.end()
+
+
+class TestAPeerThatDoesNotRead:
+    @live
+    async def test_is_not_listened_to(self) -> None:
+        served = Served(make_server(config=tp.ServerConfig(require_auth=False, max_pending=2)))
+        served.transport.can_send.clear()
+        served.transport.feed(*[PING] * 10)
+        await asyncio.sleep(0.02)
+        (session,) = served.server.sessions
+        assert isinstance(session, tp.ServerSession)
+        assert 1 <= session.pending <= 2
+        served.transport.can_send.set()
+        await until(lambda: len(served.transport.sent) == 10)
+        await served.end()
+
+    @live
+    async def test_at_all_is_given_up(self) -> None:
+        config = closing_soon(max_pending=1, ping_interval=0.02, pong_timeout=0.02)
+        served = Served(make_server(config=config))
+        served.transport.can_send.clear()
+        served.transport.feed(*[PING] * 3)
+        await served.gone()
+        assert served.transport.closed[0] == (1011, "no sign of life")
+
+    @live
+    async def test_but_slowly_is_kept(self) -> None:
+        config = closing_soon(max_pending=1, ping_interval=0.1, pong_timeout=0.1)
+        served = Served(make_server(config=config))
+        served.transport.can_send.clear()
+        served.transport.feed(*[PING] * 10)
+        for number in range(1, 11):
+            await asyncio.sleep(0.05)
+            served.transport.can_send.set()
+            await until(lambda: len(served.transport.sent) >= number)  # noqa: B023 - at once
+            served.transport.can_send.clear()
+            served.transport.feed('{"type":"pong"}')
+        assert not served.transport.closed
+        served.transport.can_send.set()
+        await served.end()
+
+    @live
+    async def test_gets_the_ping_before_what_waits(self) -> None:
+        config = closing_soon(ping_interval=0.05, pong_timeout=5.0)
+        served = Served(make_server(config=config))
+        served.transport.feed(SUBSCRIBE)
+        await until(lambda: served.transport.sent)
+        served.transport.can_send.clear()
+        for _ in range(5):
+            served.server.publish(STARTED)
+        await asyncio.sleep(0.1)
+        served.transport.can_send.set()
+        await until(lambda: len(served.transport.sent) == 7)
+        assert served.transport.sent[2] == '{"type":"ping"}'
+        await served.end()
+
+
+class TestHandlers:
+    @live
+    async def test_that_are_many_at_once_cut_nobody_off(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        released = asyncio.Event()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            await released.wait()
+            return tp.AckResponse.ok()
+
+        served = Served(make_server(dispatcher, OPEN))
+        commands = [CODEC.encode(tp.StartMission(mission_id=UUID(int=n))) for n in range(100)]
+        served.transport.feed(SUBSCRIBE, *commands)
+        await until(lambda: served.transport.sent)
+        await asyncio.sleep(0.02)
+        served.transport.can_send.clear()
+        released.set()
+        await asyncio.sleep(0.02)
+        assert served.server.publish(STARTED) == 1
+        served.transport.can_send.set()
+        await until(lambda: len(served.transport.sent) == 102)
+        await served.end()
+
+    @live
+    async def test_do_not_begin_after_the_server_gave_up(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        begun = 0
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            nonlocal begun
+            begun += 1
+            await asyncio.Event().wait()
+            return tp.AckResponse.ok()
+
+        config = tp.ServerConfig(require_auth=False, max_running=1)
+        served = Served(make_server(dispatcher, config))
+        served.transport.feed(*[CODEC.encode(tp.StartMission(mission_id=MISSION))] * 3)
+        await until(lambda: begun)
+        await served.server.close(timeout=0.02)
+        await served.gone()
+        assert begun == 1
+        # The first was cancelled and the second waited for its turn; the third was not read.
+        assert (
+            payloads(served.transport)
+            == [tp.ErrorResponse(code="internal_error", message="internal error")] * 2
+        )
+
+    @live
+    async def test_end_with_the_task_that_serves(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+            return tp.AckResponse.ok()
+
+        served = Served(make_server(dispatcher, OPEN))
+        served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)))
+        await begun.wait()
+        served.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await served.task
+        assert ended.is_set()
+        assert not served.server.sessions
+
+    @live
+    async def test_that_cancel_themselves_leave_a_record(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            raise asyncio.CancelledError
+
+        served = Served(make_server(dispatcher, OPEN))
+        with records_of("tachikoma_proto") as records:
+            served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)))
+            await until(lambda: served.transport.sent)
+        assert any("was cancelled" in record for record in records)
+        await served.end()
+
+    @live
+    async def test_may_end_the_session_and_are_answered(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, session: tp.Session) -> tp.AckResponse:
+            session.close(4001, "enough")
+            assert session.publish(STARTED) == 0
+            return tp.AckResponse.ok()
+
+        served = Served(make_server(dispatcher, OPEN))
+        command = CODEC.encode(tp.StartMission(mission_id=MISSION))
+        served.transport.feed(SUBSCRIBE, command, command)  # both came before the end was wanted
+        await served.gone()
+        assert payloads(served.transport) == [tp.AckResponse.ok()] * 3
+        assert served.transport.closed == [(4001, "enough")]
+
+
+@live
+async def test_a_server_that_shuts_down_hears_no_more_commands() -> None:
+    checking, checked = asyncio.Event(), asyncio.Event()
+
+    async def check(token: str) -> tp.Identity:
+        checking.set()
+        await checked.wait()
+        return tp.Identity(USER)
+
+    served = Served(make_server(authenticate=check, config=OPEN))
+    served.transport.feed(CODEC.encode(tp.Authenticate(token=TOKEN)), SUBSCRIBE)
+    await checking.wait()
+    closing = asyncio.create_task(served.server.close())
+    await asyncio.sleep(0)
+    checked.set()
+    await closing
+    await served.gone()
+    assert payloads(served.transport) == [tp.AuthResponse(authenticated=True, user_id=USER)]
