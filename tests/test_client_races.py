@@ -271,7 +271,8 @@ class TestSubscribingAgain:
             return agree(command)
 
         network = Network(agree, forgetful)
-        async with client_of(network) as client:
+        later = tp.ClientConfig(backoff_base=0.2, ping_interval=None)
+        async with client_of(network, later) as client:
             await client.subscribe("missions")
             network.now.feed(None)
             await until(lambda: network.now.closed)

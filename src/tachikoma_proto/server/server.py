@@ -34,6 +34,9 @@ class Server:
         may_subscribe: Whether a session may have the events of a topic and of all below it; it
             looks at the session's ``identity``. Everyone may if left out.
 
+    Give the WebSocket library a logger that is not at DEBUG: websockets logs frames there, and so
+    tokens.
+
     Raises:
         RegistryError: The dispatcher has a handler for a command that the session answers.
         ValueError: Authentication is required, and there is nothing to authenticate with.
