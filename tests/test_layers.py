@@ -9,7 +9,8 @@ import tachikoma_proto
 
 # From the ground up; a module may import those of lines above its own, and of its own package.
 LAYERS = """
-errors uuids timestamps
+errors instances
+uuids timestamps
 paths
 base
 shapes
@@ -20,6 +21,7 @@ messages
 topics message_types
 plugins
 registry
+generated
 converter
 json_tokens json_faults json_reader
 accelerator

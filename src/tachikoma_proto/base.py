@@ -17,11 +17,7 @@ from attrs import frozen
 
 
 class Message:
-    """What commands, events, responses and envelopes are: a value that can be referred to weakly.
-
-    The slot for weak references stands here, before any field, so that all classes with the same
-    fields have the same layout; the accelerator builds on that.
-    """
+    """What commands, events, responses and envelopes are; it can be referred to weakly."""
 
     __slots__ = ("__weakref__",)
 

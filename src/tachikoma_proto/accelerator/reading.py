@@ -20,8 +20,8 @@ from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
 import attrs
 from msgspec import UNSET
 
-from tachikoma_proto.accelerator.code import Code
 from tachikoma_proto.accelerator.structs import Structs, Unsure
+from tachikoma_proto.generated import Code
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
 from tachikoma_proto.specs import MessageSpec, Sender

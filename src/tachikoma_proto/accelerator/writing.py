@@ -19,10 +19,10 @@ from uuid import UUID
 import msgspec
 from msgspec import defstruct
 
-from tachikoma_proto.accelerator.code import Code
 from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.scalars import JSON_INTEGER
+from tachikoma_proto.generated import Code
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, Shape
 from tachikoma_proto.specs import MessageSpec

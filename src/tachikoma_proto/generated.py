@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from tachikoma_proto.accelerator.instances import twin_of
+from tachikoma_proto.instances import twin_of
 
 
 class Code:
