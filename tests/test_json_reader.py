@@ -1,15 +1,17 @@
 """The strict JSON reader: what standard ``json`` would take, and a frame may not have."""
 
 import json
+import math
 import sys
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
-from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
+from tachikoma_proto.json_reader import MAX_DEPTH, SHORT, Frame, read_object
 
 ID = "0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"
 
@@ -271,3 +273,100 @@ def test_every_json_object_is_read_as_it_is(value: dict[str, Any], ascii_only: b
     text = json.dumps(value, ensure_ascii=ascii_only)
     assert read(text) == value
     assert read(text.encode()) == value
+
+
+class Oracle:
+    """The rules for what is JSON, each written in the plainest way."""
+
+    @staticmethod
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len({key for key, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    @staticmethod
+    def number(text: str) -> float:
+        assert math.isfinite(float(text))
+        return float(text)
+
+    @staticmethod
+    def integer(text: str) -> int | float:
+        assert math.isfinite(float(text))
+        return -0.0 if text == "-0" else int(text)
+
+    @staticmethod
+    def constant(_: str) -> NoReturn:
+        raise AssertionError
+
+    @classmethod
+    def verdict(cls, text: str) -> str:
+        """Give the repr of the object, which tells -0.0 from 0; empty for what is refused."""
+        try:
+            value = json.loads(
+                text,
+                object_pairs_hook=cls.members,
+                parse_float=cls.number,
+                parse_int=cls.integer,
+                parse_constant=cls.constant,
+            )
+            repr(value).encode()
+            json.dumps(value, ensure_ascii=False).encode()
+        except (ValueError, AssertionError):
+            return ""
+        return repr(value) if isinstance(value, dict) else ""
+
+
+KEYS = st.sampled_from(['"a"', '"b"', '"payload"', '","', '"\\u002c"', '"\\u0061"', '"x,y"'])
+SCALARS = st.sampled_from(
+    '0 -0 -0.0 -1 1e400 -1e999 1E5 0e999 NaN -Infinity 01 1. null true "" "," "a,b" "\\u002c" '
+    '"\\u002C" "\\\\u002c" "\\ud800" "\\uD83D\\ude00" "\\"," "é," "\\\\,"'.split()
+) | st.sampled_from(["9" * 308, "9" * 309, "-" + "1" * 400, "1" * 5000, "9" * 400 + ".5"])
+COMMAS = st.sampled_from([",", ",", ",", " , ", ",\n"])
+
+
+def members_of(value: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    member = st.builds(lambda key, value: f"{key}:{value}", KEYS, value)
+    return st.builds(
+        lambda comma, members: "{" + comma.join(members) + "}", COMMAS, st.lists(member, max_size=4)
+    )
+
+
+def array_of(value: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds(
+        lambda comma, items: "[" + comma.join(items) + "]", COMMAS, st.lists(value, max_size=3)
+    )
+
+
+TEXTS = members_of(
+    st.recursive(SCALARS, lambda inner: members_of(inner) | array_of(inner), max_leaves=8)
+)
+
+
+@given(TEXTS, st.booleans())
+def test_any_text_is_read_as_by_the_plainest_reader(text: str, is_long: bool) -> None:
+    text += " " * SHORT if is_long else ""
+    try:
+        found = repr(read(text))
+    except tp.InvalidMessageError:
+        found = ""
+    assert found == Oracle.verdict(text)
+
+
+def test_every_vector_is_read_as_by_the_plainest_reader() -> None:
+    vectors = Path(__file__).with_name("vectors.jsonl").read_text(encoding="utf-8").splitlines()
+    for text in [json.loads(line).get("frame") for line in vectors]:
+        if isinstance(text, str) and "\ufeff" not in text and text.count("[") < MAX_DEPTH:
+            try:
+                found = repr(read(text))
+            except tp.InvalidMessageError:
+                found = ""
+            assert found == Oracle.verdict(text), text
+
+
+@pytest.mark.parametrize("ends", [("{", "}"), ('{"a":1,', "}"), ('{"a":1,"payload":{},', "}")])
+def test_a_repeated_key_is_not_made_up_for(ends: tuple[str, str]) -> None:
+    """Whatever lacks a comma elsewhere, or has one too many, a lost member is found."""
+    start, end = ends
+    for more in ('"x":[]', '"x":{}', '"x":[[],{}]', '"x":"\\u002c"', '"x":","', '"x":"\\u002c,"'):
+        assert read(f"{start}{more}{end}")
+        assert "once" in refusal(f'{start}{more},"y":1,"y":","{end}').message
+        assert "once" in refusal(f'{start}{more},"payload":{{"y":1,"y":1}}{end}').message

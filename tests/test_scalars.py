@@ -2,13 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID
+from uuid import RFC_4122, UUID, SafeUUID
 
 import pytest
 from hypothesis import given, strategies as st
 
 from tachikoma_proto.timestamps import format_timestamp, parse_text_time, parse_timestamp
-from tachikoma_proto.uuids import parse_uuid
+from tachikoma_proto.uuids import format_uuid, new_uuid, parse_uuid
 
 PLAIN = "67e55044-10b1-426f-9247-bb680e5fe0c8"
 
@@ -59,6 +59,26 @@ def test_what_is_no_uuid(text: str) -> None:
 def test_every_uuid_is_read_in_every_form(uuid: UUID) -> None:
     for text in (str(uuid), uuid.hex, uuid.urn, f"{{{uuid}}}", str(uuid).upper()):
         assert parse_uuid(text) == uuid
+
+
+@given(st.uuids())
+def test_every_uuid_is_written_as_str_does(uuid: UUID) -> None:
+    assert format_uuid(uuid) == str(uuid)
+
+
+def test_a_uuid_that_is_read_is_no_different() -> None:
+    uuid = parse_uuid(PLAIN)
+    assert type(uuid) is UUID
+    assert uuid.is_safe is SafeUUID.unknown
+    assert (repr(uuid), hash(uuid)) == (repr(UUID(PLAIN)), hash(UUID(PLAIN)))
+    with pytest.raises(TypeError, match="immutable"):
+        uuid.int = 0  # type: ignore[misc]
+
+
+def test_new_uuids_are_random() -> None:
+    uuids = {new_uuid() for _ in range(1000)}
+    assert len(uuids) == 1000
+    assert {(uuid.version, uuid.variant) for uuid in uuids} == {(4, RFC_4122)}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +191,14 @@ def test_every_timestamp_is_read_as_written(moment: datetime) -> None:
     text = format_timestamp(moment)
     assert text is not None
     assert parse_timestamp(text) == moment
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.sampled_from([1, 1000, 10**6]))
+def test_every_timestamp_is_written_as_isoformat_does(moment: datetime, unit: int) -> None:
+    moment = moment.replace(microsecond=moment.microsecond // unit * unit)
+    micros = moment.microsecond
+    spec = "microseconds" if micros % 1000 else "milliseconds" if micros else "seconds"
+    assert format_timestamp(moment) == moment.isoformat(timespec=spec)[: -len("+00:00")] + "Z"
 
 
 @pytest.mark.parametrize(

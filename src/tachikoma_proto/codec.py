@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, TypeAlias, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from cattrs import Converter
 
@@ -31,6 +31,7 @@ from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.specs import Kind, Sender
 from tachikoma_proto.timestamps import utc_now
+from tachikoma_proto.uuids import new_uuid
 
 ReadCommand: TypeAlias = Callable[[Frame], IncomingMessage[Command[Any]]]
 ReadServerMessage: TypeAlias = Callable[[Frame], OutgoingMessage[ServerPayload]]
@@ -170,7 +171,7 @@ class Codec:
                 IncomingMessage(id=id, type=spec.message_type, timestamp=timestamp, payload=payload)
             )
         made: dict[str, Any] = {
-            "id": uuid4() if id is None else id,
+            "id": new_uuid() if id is None else id,
             "type": getattr(payload, "type", "") if spec is None else spec.message_type,
             "timestamp": utc_now() if timestamp is None else timestamp,
             "payload": payload,

@@ -31,7 +31,10 @@ def is_too_deep(text: str, max_depth: int) -> bool:
         max_depth: How many levels are allowed.
     """
     # To look for a character takes a fraction of the time that it takes to count it.
-    if text.count("{") + ("[" in text and text.count("[")) <= max_depth:
+    has_arrays = "[" in text
+    if not has_arrays and len(text) <= max_depth * len('{"":'):
+        return False  # objects alone take more room: where they do not, it is no JSON
+    if text.count("{") + (has_arrays and text.count("[")) <= max_depth:
         return False
     return any(depth > max_depth for _, depth in _tokens(text))
 

@@ -5,17 +5,23 @@ any case. Written in the first form, lower case.
 """
 
 import re
-from typing import Final
+from binascii import unhexlify
+from os import urandom
+from typing import Any, Final
 from uuid import UUID, SafeUUID
+
+from tachikoma_proto.instances import plain_twin
 
 _HYPHENATED: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _OTHER_FORMS: Final = re.compile(
     rf"[0-9a-fA-F]{{32}}|urn:uuid:{_HYPHENATED}|\{{{_HYPHENATED}\}}|{_HYPHENATED}"
 )
 
-_new: Final = object.__new__
-_set: Final = object.__setattr__
+_Twin: Final[Any] = plain_twin(UUID)
 _unknown: Final = SafeUUID.unknown
+
+_NOT_RANDOM: Final = 0xF000 << 64 | 0xC000 << 48
+_VERSION_4: Final = 0x4000 << 64 | 0x8000 << 48
 
 
 def parse_uuid(text: str) -> UUID | None:
@@ -29,14 +35,30 @@ def parse_uuid(text: str) -> UUID | None:
     """
     if len(text) == 36 and text[8:24:5] == "----":
         try:
-            digits = bytes.fromhex(text.replace("-", ""))
+            digits = unhexlify(text.replace("-", ""))
         except ValueError:
             return None
-        if len(digits) != 16:  # there is a hyphen, or a space, in place of a digit
-            return None
-        # Without the constructor, which takes three times as long to check again.
-        uuid = _new(UUID)
-        _set(uuid, "int", int.from_bytes(digits))
-        _set(uuid, "is_safe", _unknown)
-        return uuid
+        # Where there are fewer, a hyphen stands in place of a digit.
+        return _make(int.from_bytes(digits)) if len(digits) == 16 else None
     return UUID(text) if _OTHER_FORMS.fullmatch(text) else None
+
+
+def format_uuid(uuid: UUID) -> str:
+    """Write a UUID, as ``str`` does in twice the time."""
+    pairs = uuid.int.to_bytes(16).hex("-", 2)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"
+
+
+def new_uuid() -> UUID:
+    """Make a random UUID, as ``uuid4`` does."""
+    return _make(int.from_bytes(urandom(16)) & ~_NOT_RANDOM | _VERSION_4)
+
+
+def _make(number: int) -> UUID:
+    """Make a UUID without its constructor, which takes four times as long to check again."""
+    uuid = _Twin()
+    uuid.int = number
+    uuid.is_safe = _unknown
+    uuid.__class__ = UUID
+    made: UUID = uuid
+    return made

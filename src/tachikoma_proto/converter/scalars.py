@@ -19,7 +19,7 @@ from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.specs import Scalar
 from tachikoma_proto.timestamps import format_timestamp, parse_timestamp
-from tachikoma_proto.uuids import parse_uuid
+from tachikoma_proto.uuids import format_uuid, parse_uuid
 
 JSON_INTEGER: Final = IntRange("int", -(2**63), 2**64 - 1)
 """The bounds of a plain ``int``: what peers hold in 64 bits, signed or not."""
@@ -113,7 +113,7 @@ def read_uuid(value: Any, _: Any) -> UUID:
 def write_uuid(value: Any) -> str:
     """Write a UUID, lower case with hyphens."""
     if isinstance(value, UUID):
-        return str(value)
+        return format_uuid(value)
     raise Mismatch("a UUID")
 
 

@@ -9,12 +9,13 @@ Rules:
 
 from datetime import datetime
 from typing import Generic, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from attrs import field, frozen
 
 from tachikoma_proto.base import Message
 from tachikoma_proto.timestamps import utc_now
+from tachikoma_proto.uuids import new_uuid
 
 P = TypeVar("P", covariant=True)
 """The payload's class."""
@@ -31,7 +32,7 @@ class Envelope(Message, Generic[P]):
         payload: The command, event or response.
     """
 
-    id: UUID = field(factory=uuid4)
+    id: UUID = field(factory=new_uuid)
     type: str
     timestamp: datetime = field(factory=utc_now)
     payload: P
