@@ -24,7 +24,7 @@ from tachikoma_proto.converter import make_converter
 from tachikoma_proto.converter.frame_reader import FrameReader, ServerPayload
 from tachikoma_proto.converter.frame_writer import FrameWriter
 from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError, ProtocolError
-from tachikoma_proto.json_reader import MAX_DEPTH, Frame, JsonObject, read_object
+from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
 from tachikoma_proto.json_tokens import is_too_deep
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
@@ -209,16 +209,17 @@ class Codec:
         return text
 
     def _plain_command(self, frame: Frame) -> IncomingMessage[Command[Any]]:
-        return self._read_plainly(self.reader.command, frame)
-
-    def _plain_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
-        return self._read_plainly(self.reader.server_message, frame)
-
-    def _read_plainly(self, read: Callable[[JsonObject], Y], frame: Frame) -> Y:
         try:
-            return read(read_object(frame, self.max_size))
+            return self.reader.command(read_object(frame, self.max_size))
         except RecursionError:
             pass  # raised below, so that the error carries nothing of this one
+        raise InvalidMessageError(errors=[_NO_ROOM])
+
+    def _plain_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
+        try:
+            return self.reader.server_message(read_object(frame, self.max_size))
+        except RecursionError:
+            pass
         raise InvalidMessageError(errors=[_NO_ROOM])
 
     def _warming_up(self, plain: Callable[[X], Y]) -> Callable[[X], Y]:

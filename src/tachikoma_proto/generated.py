@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import attrs
+
 from tachikoma_proto.instances import twin_of
 
 
@@ -92,3 +94,17 @@ class Code:
         exec("\n".join(self._lines), namespace)
         function: Callable[..., Any] = namespace["function"]
         return function
+
+
+def maker_of(cls: type[Any]) -> Callable[..., Any]:
+    """Generate a function that makes an instance of an attrs class of its fields, in order.
+
+    Args:
+        cls: The class.
+    """
+    names = {attribute.name: attribute.name for attribute in attrs.fields(cls)}
+    code = Code()
+    with code.block(f"def function({', '.join(names)}):"):
+        code.construct(cls, "made", names)
+        code.add("return made")
+    return code.function({})

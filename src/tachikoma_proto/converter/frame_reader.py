@@ -20,6 +20,7 @@ from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.converter.scalars import read_timestamp, read_uuid
 from tachikoma_proto.converter.unions import Tagged, UnknownTag, read_tag
 from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.generated import maker_of
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry import Registry
@@ -28,7 +29,13 @@ from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Sender
 ServerPayload: TypeAlias = Event | Response | UnknownEvent | UnknownMessage
 """What a client may find in a message from its server."""
 
+_ReadPayload: TypeAlias = Callable[[dict[str, Any]], Any]
+"""Reads the payload of a frame."""
+
 _IN_ENVELOPE: Final = frozenset({"payload", *(field.name for field in OUTGOING)})
+
+_make_incoming: Final = maker_of(IncomingMessage)
+_make_outgoing: Final = maker_of(OutgoingMessage)
 
 
 class FrameReader:
@@ -46,7 +53,9 @@ class FrameReader:
         self._registry = registry
         self._converter = converter
         self._forbid_unknown_fields = forbid_unknown_fields
-        self._hooks: dict[Any, Callable[[Any, Any], Any]] = {}
+        # By message type, made when first met; of those that the registry holds.
+        self._commands: dict[str, _ReadPayload] = {}
+        self._server_messages: dict[str, _ReadPayload] = {}
 
     def command(self, frame: dict[str, Any]) -> IncomingMessage[Command[Any]]:
         """Read what a client sent.
@@ -59,16 +68,15 @@ class FrameReader:
             InvalidMessageError: The frame is not what the contract says.
         """
         try:
-            spec = said_in(self._registry, Sender.CLIENT, frame)
-            if spec is not None:
-                self._refuse_unknown_members(frame, reply=False)
-                message_id, timestamp = frame.get("id"), frame.get("timestamp")
-                return IncomingMessage(
-                    id=None if message_id is None else read_uuid(message_id, UUID),
-                    type=spec.message_type,
-                    timestamp=None if timestamp is None else read_timestamp(timestamp, datetime),
-                    payload=self._payload(spec, frame),
-                )
+            read_payload = self._commands.get(frame["type"]) or self._command_reader(frame)
+            message_id, timestamp = frame.get("id"), frame.get("timestamp")
+            message: IncomingMessage[Command[Any]] = _make_incoming(
+                id=None if message_id is None else read_uuid(message_id, UUID),
+                type=frame["type"],
+                timestamp=None if timestamp is None else read_timestamp(timestamp, datetime),
+                payload=read_payload(frame),
+            )
+            return message
         except REFUSALS:
             pass  # raised below, so that the error carries nothing of this one
         raise self._explain(frame, Sender.CLIENT)
@@ -83,62 +91,88 @@ class FrameReader:
             InvalidMessageError: The frame is not what the contract says.
         """
         try:
-            message_type = _type_of(frame)
-            spec = self._registry.spec_for(Sender.SERVER, message_type)
-            if spec is not None and is_bare(spec, frame):
-                self._refuse_unknown_members(frame, reply=False)
-                return OutgoingMessage(type=spec.message_type, payload=self._payload(spec, frame))
+            message_type = frame["type"]
+            read_payload = self._server_messages.get(message_type)
+            if read_payload is None:
+                read_payload = self._server_message_reader(message_type)
+                if self._says_nothing_else(message_type, frame):
+                    return OutgoingMessage(type=message_type, payload=read_payload(frame))
             reply_to = frame.get("reply_to")
-            return OutgoingMessage(
+            message: OutgoingMessage[ServerPayload] = _make_outgoing(
                 id=read_uuid(frame["id"], UUID),
                 type=message_type,
                 timestamp=read_timestamp(frame["timestamp"], datetime),
                 reply_to=None if reply_to is None else read_uuid(reply_to, UUID),
-                payload=self._server_payload(spec, message_type, frame),
+                payload=read_payload(frame),
             )
+            return message
         except REFUSALS:
             pass
         raise self._explain(frame, Sender.SERVER)
 
-    def _server_payload(
-        self, spec: MessageSpec | None, message_type: str, frame: dict[str, Any]
-    ) -> ServerPayload:
-        if spec is not None:
-            self._refuse_unknown_members(frame, reply=True)
-            payload: ServerPayload = self._payload(spec, frame)
-            return payload
-        if message_type.startswith(EVENT_PREFIX):
-            return self._event(message_type, frame)
-        return UnknownMessage(type=message_type, members=_members(frame))
+    def _command_reader(self, frame: dict[str, Any]) -> _ReadPayload:
+        spec = said_in(self._registry, Sender.CLIENT, frame)
+        if spec is None:
+            raise Mismatch("the type of a command")
+        read = self._payload_reader(spec, _IN_ENVELOPE - {"reply_to"})
+        if spec.kind is not Kind.KEEPALIVE:  # which it is only where it is bare
+            self._commands[spec.message_type] = read
+        return read
 
-    def _event(self, message_type: str, frame: dict[str, Any]) -> Event | UnknownEvent:
+    def _server_message_reader(self, message_type: Any) -> _ReadPayload:
+        if type(message_type) is not str:
+            raise Mismatch("a string")
+        spec = self._registry.spec_for(Sender.SERVER, message_type)
         category = message_type.removeprefix(EVENT_PREFIX)
-        payload = frame.get("payload")
-        if category in self._registry.categories:
+        if spec is not None and spec.kind is Kind.KEEPALIVE:  # which may be bare
+            return self._payload_reader(spec, _IN_ENVELOPE)
+        if spec is not None:
+            read = self._payload_reader(spec, _IN_ENVELOPE)
+        elif message_type == category:
+            return lambda frame: UnknownMessage(type=message_type, members=_members(frame))
+        elif category not in self._registry.categories:
+            return lambda frame: _unknown_event(category, frame)
+        else:
+            read = self._event_reader(category)
+        self._server_messages[message_type] = read
+        return read
+
+    def _payload_reader(self, spec: MessageSpec, members: frozenset[str]) -> _ReadPayload:
+        cls, hook = spec.cls, self._converter.get_structure_hook(spec.cls)
+        forbids = self._forbid_unknown_fields
+
+        def read(frame: dict[str, Any]) -> Any:
+            if forbids and not members.issuperset(frame):
+                raise Mismatch("no unknown field")
+            payload = frame.get("payload")
+            # A class whose fields all have defaults takes the empty object; others refuse it.
+            return hook({} if payload is None else payload, cls)
+
+        return read
+
+    def _event_reader(self, category: str) -> _ReadPayload:
+        hook = self._converter.get_structure_hook(Tagged(Kind.EVENT, category))
+        forbids = self._forbid_unknown_fields
+
+        def read(frame: dict[str, Any]) -> Any:
             try:
-                event: Event = self._hook(category)(payload, None)
+                event = hook(frame.get("payload"), None)
             except UnknownTag:
-                pass
-            else:
-                self._refuse_unknown_members(frame, reply=True)
-                return event
-        tag = read_tag(payload, Kind.EVENT.value, category)
-        return UnknownEvent(
-            type=message_type, category=category, event=tag, members=_members(frame)
-        )
+                return _unknown_event(category, frame)
+            if forbids and not _IN_ENVELOPE.issuperset(frame):
+                raise Mismatch("no unknown field")
+            return event
 
-    def _payload(self, spec: MessageSpec, frame: dict[str, Any]) -> Any:
-        payload = frame.get("payload")
-        # A class whose fields all have defaults takes the empty object; others refuse it.
-        return self._hook(spec.cls)({} if payload is None else payload, spec.cls)
+        return read
 
-    def _hook(self, kind: type | str) -> Callable[[Any, Any], Any]:
-        """Find the converter's hook for a class, or for the events of a category that is held."""
-        hook = self._hooks.get(kind)
-        if hook is None:
-            target = Tagged(Kind.EVENT, kind) if isinstance(kind, str) else kind
-            hook = self._hooks[kind] = self._converter.get_structure_hook(target)
-        return hook
+    def _says_nothing_else(self, message_type: str, frame: dict[str, Any]) -> bool:
+        """Tell whether a frame is a bare keepalive, and nothing that it may not have."""
+        spec = self._registry.spec_for(Sender.SERVER, message_type)
+        if spec is None or not is_bare(spec, frame):
+            return False
+        if self._forbid_unknown_fields and "reply_to" in frame:
+            raise Mismatch("no unknown field")
+        return True
 
     def _explain(self, frame: dict[str, Any], sender: Sender) -> ProtocolError:
         from tachikoma_proto.converter.envelope_faults import explain_refusal
@@ -151,18 +185,10 @@ class FrameReader:
         )
         return explain_refusal(side, frame, sender)
 
-    def _refuse_unknown_members(self, frame: dict[str, Any], *, reply: bool) -> None:
-        if self._forbid_unknown_fields:
-            known = _IN_ENVELOPE if reply else _IN_ENVELOPE - {"reply_to"}
-            if not known.issuperset(frame):
-                raise Mismatch("no unknown field")
 
-
-def _type_of(frame: dict[str, Any]) -> str:
-    message_type = frame.get("type")
-    if type(message_type) is str:
-        return message_type
-    raise Mismatch("a string")
+def _unknown_event(category: str, frame: dict[str, Any]) -> UnknownEvent:
+    tag = read_tag(frame.get("payload"), Kind.EVENT.value, category)
+    return UnknownEvent(type=frame["type"], category=category, event=tag, members=_members(frame))
 
 
 def _members(frame: dict[str, Any]) -> dict[str, Any]:
