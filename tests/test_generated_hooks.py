@@ -1,16 +1,22 @@
 """The hooks that are generated are no other than cattrs' own, which are the oracle here."""
 
+import enum
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from attrs import Factory, field, frozen
 from cattrs import Converter
 from hypothesis import given, strategies as st
-from rig import SPECS, Checked, rig, types_in
+from rig import SPECS, BuildRig, Checked, Part, rig, types_in
 
 import tachikoma_proto as tp
 from tachikoma_proto.converter import make_converter
-from tachikoma_proto.converter.mismatch import REFUSALS
+from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
+from tachikoma_proto.converter.record_text import JsonText
 from tachikoma_proto.specs import MessageSpec
 from tachikoma_proto.testing import messages
 
@@ -96,3 +102,63 @@ def test_what_is_no_object_is_refused(value: Any) -> None:
     for made, oracle in CONVERTERS.values():
         for spec in ALL:
             assert verdict(made, value, spec.cls) == verdict(oracle, value, spec.cls)
+
+
+class Text(str):
+    """Text, and yet not exactly."""
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+class Count(enum.IntEnum):
+    ONE = 1
+
+
+TYPED: list[Any] = [*VALUES, Text("x"), Count.ONE, UUID(int=1), ("a",), (1,), 3, 2.5, 1e300, 1e16]
+TYPED += [datetime(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC), {"a": {"b": [None]}}]
+TYPED += [Inner(), Inner(größe=-1), '\x00\x7f"\u2028\\']
+
+
+def text_of(write: Callable[[Any], str], message: Any) -> str:
+    try:
+        return write(message)
+    except REFUSALS:
+        return "null"
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.cls.__name__)
+@given(data=st.data())
+def test_the_text_of_a_message_is_that_of_its_builtins(
+    spec: MessageSpec, data: st.DataObject
+) -> None:
+    converter = CONVERTERS[False][0]
+
+    def expected(message: Any) -> str:
+        builtins = converter.unstructure(message, spec.cls)
+        return json.dumps(builtins, ensure_ascii=False, separators=(",", ":"))
+
+    message = data.draw(messages(spec.cls, REGISTRY, types=TYPES))
+    names = [field.name for field in REGISTRY.records[spec.cls]]
+    for name in data.draw(st.lists(st.sampled_from(names), max_size=2) if names else st.just([])):
+        object.__setattr__(message, name, data.draw(st.sampled_from(TYPED)))
+    text = text_of(converter.get_unstructure_hook(JsonText(spec.cls)), message)
+    # cattrs puts optional members last.
+    assert sorted(text) == sorted(text_of(expected, message))
+    assert json.loads(text) == json.loads(text_of(expected, message))
+
+
+def test_members_are_written_in_the_order_of_the_contract() -> None:
+    message = BuildRig(
+        rig_id=UUID(int=1), main=Part(name="", made=datetime(2026, 1, 2, tzinfo=UTC)), parts=()
+    )
+    text = CONVERTERS[False][0].get_unstructure_hook(JsonText(BuildRig))(message)
+    names = ["category", "command", *(field.name for field in REGISTRY.records[BuildRig])]
+    assert list(json.loads(text)) == [name for name in names if f'"{name}":' in text]
+
+
+def test_text_is_refused_for_what_is_of_another_class() -> None:
+    hook = CONVERTERS[False][0].get_unstructure_hook(JsonText(tp.Ping))
+    assert hook(tp.Ping()) == '{"category":"session","command":"ping"}'
+    with pytest.raises(Mismatch, match="an instance of Ping"):
+        hook(tp.AckResponse.ok())

@@ -2,14 +2,13 @@
 
 Rules:
 
-* Text → JSON object (``json_reader``) → message (``converter``); message → JSON object → text.
+* Text → JSON object (``json_reader``) → message (``converter``); message → text.
 * A frame is judged whole: every fault of the envelope and of the payload is in one error, and
   the frame's ``id`` with them.
 * What is written is what this codec would read, but for its size.
 * The converter and its hooks are made when they are first needed.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -27,7 +26,6 @@ from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError,
 from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
 from tachikoma_proto.json_tokens import is_too_deep
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
-from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.specs import Kind, Sender
 from tachikoma_proto.timestamps import utc_now
@@ -51,8 +49,6 @@ WARM_UP: Final = 16
 load than they take."""
 
 _NO_ROOM: Final = FieldError("$", "no more nesting than the caller's stack has room for")
-
-_to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 class Codec:
@@ -196,14 +192,11 @@ class Codec:
 
     def _plain_write(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
         try:
-            frame = self._writer.frame(envelope)
+            text = self._writer.text(envelope)
         except RecursionError:
-            frame = None
-        if frame is None:
+            text = ""
+        if not text:
             raise EncodeError(errors=[_NO_ROOM])
-        if isinstance(envelope.payload, (UnknownMessage, UnknownEvent)):
-            self._refuse_unreadable(frame)
-        text = _to_text(frame)
         if is_too_deep(text, MAX_DEPTH):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
@@ -269,4 +262,4 @@ class Codec:
 
     @cached_property
     def _writer(self) -> FrameWriter:
-        return FrameWriter(self.registry, self._converter)
+        return FrameWriter(self.registry, self._converter, self._refuse_unreadable)

@@ -1,4 +1,4 @@
-"""Envelopes with typed payloads → JSON objects.
+"""Envelopes with typed payloads → text.
 
 Rules:
 
@@ -14,6 +14,7 @@ from cattrs import Converter
 
 from tachikoma_proto.converter.envelope_fields import INCOMING, OUTGOING
 from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
+from tachikoma_proto.converter.record_text import JsonText, quote, to_text
 from tachikoma_proto.converter.scalars import write_json, write_str, write_timestamp, write_uuid
 from tachikoma_proto.errors import EncodeError, FieldError
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
@@ -25,23 +26,29 @@ from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
 _IN_ENVELOPE: Final = frozenset(field.name for field in OUTGOING)
 
-_WritePayload: TypeAlias = Callable[[Any], dict[str, Any]]
+_WritePayload: TypeAlias = Callable[[Any], str]
+_WriteFrame: TypeAlias = Callable[[Any], str]
 
 
 class FrameWriter:
-    """Writes the JSON object of a frame.
+    """Writes the text of a frame.
 
     Args:
         registry: Which messages there are.
         converter: Writes payloads; configured for that registry.
+        check: Raises for the JSON object of a frame that is not of the registry, and was not kept
+            but made up, so that no peer could read it.
     """
 
-    def __init__(self, registry: Registry, converter: Converter) -> None:
+    def __init__(
+        self, registry: Registry, converter: Converter, check: Callable[[dict[str, Any]], None]
+    ) -> None:
         self._registry = registry
         self._converter = converter
-        self._fitting: dict[tuple[type, type], tuple[MessageSpec, _WritePayload]] = {}
+        self._check = check
+        self._fitting: dict[tuple[type, type], _WriteFrame] = {}
 
-    def frame(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:
+    def text(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
         """Write a message.
 
         Args:
@@ -51,36 +58,41 @@ class FrameWriter:
         Raises:
             EncodeError: A peer could not read it.
         """
-        payload = envelope.payload
         try:
-            if isinstance(payload, (UnknownMessage, UnknownEvent)):
-                if self._misfit(envelope) is None:
-                    return _write_envelope(envelope) | _free_members(payload)
-            else:
-                spec, write = self._fit(envelope)
-                if envelope.type == spec.message_type and _may_have(spec, envelope):
-                    frame = _write_envelope(envelope)
-                    written = write(payload)
-                    if written or spec.kind is not Kind.KEEPALIVE:
-                        frame["payload"] = written
-                    return frame
+            write = self._fitting.get((type(envelope), type(envelope.payload)))
+            return write(envelope) if write else self._writer_of(envelope)(envelope)
         except REFUSALS:
             pass
         raise EncodeError(errors=cap(self._explain(envelope)))
 
-    def _fit(
-        self, envelope: Envelope[Any] | IncomingMessage[Any]
-    ) -> tuple[MessageSpec, _WritePayload]:
-        """Find the declaration and the hook of a payload that goes with its envelope."""
-        classes = type(envelope), type(envelope.payload)
-        found = self._fitting.get(classes)
-        if found is None:
-            spec, misfit = self._registry.spec_of(classes[1]), self._misfit(envelope)
-            if spec is None or misfit is not None:
-                raise Mismatch("a message that goes with its envelope")
-            write = self._converter.get_unstructure_hook(spec.cls)
-            found = self._fitting[classes] = (spec, write)
-        return found
+    def _writer_of(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> _WriteFrame:
+        """Find how a payload that goes with its envelope is written."""
+        cls = type(envelope.payload)
+        if self._misfit(envelope) is not None:
+            raise Mismatch("a message that goes with its envelope")
+        if issubclass(cls, (UnknownMessage, UnknownEvent)):
+            return self._write_unknown
+        spec = self._registry.spec_of(cls)
+        assert spec is not None, "otherwise it does not go with its envelope"
+        write_payload = self._converter.get_unstructure_hook(JsonText(cls))
+        make = _outgoing_writer if isinstance(envelope, OutgoingMessage) else _incoming_writer
+        if spec.kind is Kind.KEEPALIVE:
+            make = _keepalive_writer
+        write = self._fitting[type(envelope), cls] = make(spec.message_type, write_payload)
+        return write
+
+    def _write_unknown(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
+        frame: dict[str, Any] = {}
+        if isinstance(envelope, OutgoingMessage) or envelope.id is not None:
+            frame["id"] = write_uuid(envelope.id)
+        frame["type"] = write_str(envelope.type)
+        if isinstance(envelope, OutgoingMessage) or envelope.timestamp is not None:
+            frame["timestamp"] = write_timestamp(envelope.timestamp)
+        if isinstance(envelope, OutgoingMessage) and envelope.reply_to is not None:
+            frame["reply_to"] = write_uuid(envelope.reply_to)
+        frame |= _free_members(envelope.payload)
+        self._check(frame)
+        return to_text(frame)
 
     def _misfit(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> FieldError | None:
         payload = envelope.payload
@@ -130,18 +142,53 @@ def _may_have(spec: MessageSpec, envelope: Envelope[Any] | IncomingMessage[Any])
     return is_bare or spec.kind is not Kind.KEEPALIVE
 
 
-def _write_envelope(envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:
-    """Write what stands before the payload. Only a client's envelope may lack an id or a time."""
-    frame: dict[str, Any] = {}
-    is_outgoing = isinstance(envelope, OutgoingMessage)
-    if is_outgoing or envelope.id is not None:
-        frame["id"] = write_uuid(envelope.id)
-    frame["type"] = write_str(envelope.type)
-    if is_outgoing or envelope.timestamp is not None:
-        frame["timestamp"] = write_timestamp(envelope.timestamp)
-    if isinstance(envelope, OutgoingMessage) and envelope.reply_to is not None:
-        frame["reply_to"] = write_uuid(envelope.reply_to)
-    return frame
+def _outgoing_writer(message_type: str, write_payload: _WritePayload) -> _WriteFrame:
+    quoted = quote(message_type)
+
+    def write(envelope: Any) -> str:
+        if envelope.type != message_type:
+            raise Mismatch("the message type of the payload")
+        reply = (
+            "" if envelope.reply_to is None else f',"reply_to":"{write_uuid(envelope.reply_to)}"'
+        )
+        return (
+            f'{{"id":"{write_uuid(envelope.id)}","type":{quoted},'
+            f'"timestamp":"{write_timestamp(envelope.timestamp)}"{reply},'
+            f'"payload":{write_payload(envelope.payload)}}}'
+        )
+
+    return write
+
+
+def _incoming_writer(message_type: str, write_payload: _WritePayload) -> _WriteFrame:
+    """Write what a client says; only its envelope may lack an id or a time."""
+    quoted = quote(message_type)
+
+    def write(envelope: Any) -> str:
+        if envelope.type != message_type:
+            raise Mismatch("the message type of the payload")
+        message_id, moment = envelope.id, envelope.timestamp
+        said_by = "" if message_id is None else f'"id":"{write_uuid(message_id)}",'
+        said_at = "" if moment is None else f'"timestamp":"{write_timestamp(moment)}",'
+        payload = write_payload(envelope.payload)
+        return f'{{{said_by}"type":{quoted},{said_at}"payload":{payload}}}'
+
+    return write
+
+
+def _keepalive_writer(message_type: str, write_payload: _WritePayload) -> _WriteFrame:
+    quoted = quote(message_type)
+
+    def write(envelope: Any) -> str:
+        if envelope.type != message_type:
+            raise Mismatch("the message type of the payload")
+        if envelope.id is not None or envelope.timestamp is not None:
+            raise Mismatch("nothing but the type")
+        payload = write_payload(envelope.payload)
+        fields = "" if payload == "{}" else f',"payload":{payload}'
+        return f'{{"type":{quoted}{fields}}}'
+
+    return write
 
 
 def _envelope_of(envelope: object) -> tuple[RecordField, ...]:

@@ -17,6 +17,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from tachikoma_proto.converter.mismatch import Mismatch
 from tachikoma_proto.converter.record_reading import can_generate, make_record_reader
+from tachikoma_proto.converter.record_text import JsonText, WriteText, make_text_writer
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Maybe, holding_themselves
 
@@ -36,6 +37,9 @@ def configure_records(
     writer = partial(_writer, registry)
     converter.register_structure_hook_factory(_class_that(is_record), reader)
     converter.register_unstructure_hook_factory(_class_that(is_record), writer)
+    converter.register_unstructure_hook_factory(
+        lambda kind: isinstance(kind, JsonText), partial(_text_writer, registry)
+    )
 
 
 def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
@@ -88,3 +92,8 @@ def _writer(registry: Registry, cls: Any, converter: Converter) -> Callable[[Any
         return {**tags, **write_fields(value)}
 
     return write
+
+
+def _text_writer(registry: Registry, kind: JsonText, converter: Converter) -> WriteText:
+    fields, tags = registry.records[kind.cls], tags_of(registry, kind.cls)
+    return make_text_writer(kind.cls, fields, converter, tags)

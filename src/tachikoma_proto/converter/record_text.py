@@ -1,0 +1,137 @@
+"""The code of the hook that writes an attrs class as JSON text, without a dict in between.
+
+Rules:
+
+* It is the text of what the converter's hook for the class gives, and refuses what that refuses.
+* What a field most often is, is checked and written in place. Anything else goes to the converter's
+  hook for the field's type, and what comes out of it to the JSON encoder.
+* Members stand in the order of the contract, tags first; what is None is left out.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from cattrs import Converter
+
+from tachikoma_proto.base import FloatRange, IntRange, bounds_of
+from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.converter.scalars import JSON_INTEGER
+from tachikoma_proto.generated import Code
+from tachikoma_proto.shapes import Maybe, RecordField, Shape
+from tachikoma_proto.uuids import format_uuid
+
+WriteText = Callable[[Any], str]
+"""A hook: takes the instance."""
+
+quote: Final[Callable[[str], str]] = encode_basestring
+"""Writes text as a JSON string."""
+
+
+def _make_to_text() -> Callable[[Any], str]:
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    # As the encoder does for each value anew, but without a look for values that hold themselves,
+    # which hooks do not give.
+    write = make(None, encoder.default, quote, None, ":", ",", False, False, False)
+    return lambda value: "".join(write(value, 0))
+
+
+to_text: Final = _make_to_text()
+"""Writes builtins that a hook gave as JSON text."""
+
+
+@frozen
+class JsonText:
+    """Stands for a class to the converter where its JSON text is asked for.
+
+    Attributes:
+        cls: The class.
+    """
+
+    cls: type[Any]
+
+
+def make_text_writer(
+    cls: type[Any], fields: tuple[RecordField, ...], converter: Converter, tags: Mapping[str, str]
+) -> WriteText:
+    """Generate the hook that writes a class as text.
+
+    Args:
+        cls: The class.
+        fields: Its fields.
+        converter: What has the hooks for their types.
+        tags: What stands before them.
+    """
+    code = Code()
+    # Every member is written behind a comma, and the first one is cut off.
+    constant = "".join(f",{quote(name)}:{quote(tag)}" for name, tag in tags.items())
+    pieces = [_literal(constant)]
+    with code.block("def function(value):"):
+        with code.block(f"if type(value) is not {code.bind(cls)}:"):
+            code.add(f"raise Mismatch({f'an instance of {cls.__qualname__}'!r})")
+        code.add("text = ''")
+        for field in fields:
+            variable = code.fresh("f")
+            code.add(f"{variable} = value.{field.name}")
+            key = _literal(f",{quote(field.name)}:")
+            if not isinstance(field.shape, Maybe):
+                pieces.append(key + _value(code, field.shape, variable, converter))
+                continue
+            with code.block(f"if {variable} is not None:"):
+                optional = _value(code, field.shape.inner, variable, converter)
+                code.add(f"{variable} = f{key + optional!r}")
+            code.add(f"else: {variable} = ''")
+            pieces.append(f"{{{variable}}}")
+        code.add(f"text = f{''.join(pieces)!r}", "return '{' + text[1:] + '}'")
+    return code.function(_NAMES)
+
+
+_NAMES: Final[dict[str, Any]] = {
+    "Mismatch": Mismatch,
+    "UUID": UUID,
+    "format_uuid": format_uuid,
+    "quote": quote,
+    "to_text": to_text,
+}
+
+
+def _literal(text: str) -> str:
+    """Write text as a part of an f-string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _value(code: Code, shape: Shape, variable: str, converter: Converter) -> str:
+    """Check the value in a variable; give what stands for its text in an f-string."""
+    kind = shape.type if not isinstance(shape, Maybe) else shape
+    hook = code.bind(converter.get_unstructure_hook(kind))
+    bounds = JSON_INTEGER if kind is int else bounds_of(kind)
+    if kind is str:
+        usual = f"type({variable}) is str and {variable}.isascii()"
+        code.add(f"{variable} = quote({variable} if {usual} else {hook}({variable}))")
+    elif kind is bool:
+        code.add(f"if {variable} is not True and {variable} is not False: {hook}({variable})")
+        code.add(f"{variable} = 'true' if {variable} else 'false'")
+    elif kind is UUID:
+        code.add(f"if type({variable}) is UUID: {variable} = format_uuid({variable})")
+        code.add(f"else: {variable} = {hook}({variable})")
+        return f'"{{{variable}}}"'
+    elif isinstance(bounds, IntRange):
+        inside = f"{bounds.low} <= {variable} <= {bounds.high}"
+        code.add(f"if type({variable}) is not int or not {inside}: {variable} = {hook}({variable})")
+    elif kind is float or isinstance(bounds, FloatRange):
+        limit = bounds.limit if isinstance(bounds, FloatRange) else math.inf
+        inside = f"{code.bind(-limit)} < {variable} < {code.bind(limit)}"
+        code.add(
+            f"if type({variable}) is not float or not {inside}: {variable} = {hook}({variable})"
+        )
+        return f"{{{variable}!r}}"
+    else:
+        code.add(f"{variable} = to_text({hook}({variable}))")
+    return f"{{{variable}}}"
