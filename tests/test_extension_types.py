@@ -175,6 +175,7 @@ def test_a_value_is_refused_with_its_place(
 
 def test_a_required_field_that_is_missing() -> None:
     assert faults(message_of(U32), {}) == [("$.payload.v", f"{A_U32}; the field is missing")]
+    assert faults(message_of(Json), {}) == [("$.payload.v", "a JSON value; the field is missing")]
 
 
 def test_all_faults_are_told_wherever_they_are() -> None:

@@ -66,6 +66,7 @@ class Registry:
             for spec in self._specs
             if spec.kind is not Kind.EVENT
         }
+        self._members = self._collect_members()
         for category in self.categories.values():
             category.seal()
 
@@ -110,7 +111,7 @@ class Registry:
             kind: Commands or events.
             category: The category's name; one that is not held has no members.
         """
-        return {s.tag: s.cls for s in self._specs if s.kind is kind and s.category == category}
+        return self._members.get((kind, category), {})
 
     def senders_of(self, message_type: str) -> list[Sender]:
         """Tell which side says a message type; none does if it is in no category.
@@ -128,6 +129,12 @@ class Registry:
             return self._owners[category]
         packages = dict.fromkeys(s.cls.__module__.partition(".")[0] for s in category.specs)
         return ", ".join(packages) or "a category without messages"
+
+    def _collect_members(self) -> Mapping[tuple[Kind, str], Mapping[str, type[Any]]]:
+        members: dict[tuple[Kind, str], dict[str, type[Any]]] = {}
+        for spec in self._specs:
+            members.setdefault((spec.kind, spec.category), {})[spec.tag] = spec.cls
+        return {group: MappingProxyType(found) for group, found in members.items()}
 
     def _by_name(self, categories: Iterable[Category]) -> Mapping[str, Category]:
         by_name: dict[str, Category] = {}

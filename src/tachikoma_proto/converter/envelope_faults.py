@@ -56,8 +56,7 @@ def _faults(
 ) -> Iterator[FieldError]:
     bare = spec is not None and is_bare(spec, frame)
     envelope = INCOMING if bare or sender is Sender.CLIENT else OUTGOING
-    for field in envelope:
-        yield from find_field_faults(reading, field, frame, ())
+    yield from find_field_faults(reading, envelope, frame, ())
     message_type = frame.get("type")
     if not isinstance(message_type, str):
         return
@@ -68,8 +67,9 @@ def _faults(
     elif message_type.startswith(EVENT_PREFIX):
         category = message_type.removeprefix(EVENT_PREFIX)
         yield from _event_faults(reading, frame, category)
-    is_known = spec is not None or _is_known_event(reading, frame, message_type)
-    if reading.forbid_unknown_fields and is_known:
+    if reading.forbid_unknown_fields and (
+        spec is not None or _is_known_event(reading, frame, message_type)
+    ):
         yield from find_unknown_fields(frame, {field.name for field in envelope} | {"payload"}, ())
 
 

@@ -9,7 +9,8 @@ Rules:
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from cattrs import Converter
@@ -25,6 +26,9 @@ from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Sender
+
+if TYPE_CHECKING:
+    from tachikoma_proto.converter.faults import Side
 
 ServerPayload: TypeAlias = Event | Response | UnknownEvent | UnknownMessage
 """What a client may find in a message from its server."""
@@ -176,14 +180,18 @@ class FrameReader:
 
     def _explain(self, frame: dict[str, Any], sender: Sender) -> ProtocolError:
         from tachikoma_proto.converter.envelope_faults import explain_refusal
+
+        return explain_refusal(self._side, frame, sender)
+
+    @cached_property
+    def _side(self) -> "Side":
         from tachikoma_proto.converter.faults import reading
 
-        side = reading(
+        return reading(
             self._converter,
             self._registry,
             forbid_unknown_fields=self._forbid_unknown_fields,
         )
-        return explain_refusal(side, frame, sender)
 
 
 def _unknown_event(category: str, frame: dict[str, Any]) -> UnknownEvent:

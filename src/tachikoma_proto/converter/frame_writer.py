@@ -121,8 +121,7 @@ class FrameWriter:
         from tachikoma_proto.converter.faults import find_faults, find_field_faults, writing
 
         side = writing(self._converter, self._registry)
-        for field in _envelope_of(envelope):
-            yield from find_field_faults(side, field, envelope, ())
+        yield from find_field_faults(side, _envelope_of(envelope), envelope, ())
         misfit = self._misfit(envelope)
         payload = envelope.payload
         if misfit is not None:

@@ -15,5 +15,4 @@ class Mismatch(ValueError):
     """
 
     def __init__(self, expected: str) -> None:
-        self.expected = expected
-        super().__init__(expected)
+        self.expected = expected  # ``args`` are set before
