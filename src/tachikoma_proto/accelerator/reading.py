@@ -24,11 +24,14 @@ from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.generated import Code
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
-from tachikoma_proto.specs import MessageSpec, Sender
-from tachikoma_proto.timestamps import UTC_FORMS, ZEROED, parse_timestamp
+from tachikoma_proto.specs import MessageSpec
+from tachikoma_proto.timestamps import READS_HOUR_24, UTC_FORMS, ZEROED, parse_timestamp
 
-ReadFrame: TypeAlias = Callable[[Any, str], Any]
+ReadCommand: TypeAlias = Callable[[Any, str], Any]
 """Takes the envelope's struct and the frame; gives the envelope."""
+
+ReadServerMessage: TypeAlias = Callable[[Any, Any, str], Any]
+"""Takes the payload's struct, the envelope's and the frame; gives the envelope."""
 
 _NEGATIVE_ZERO: Final = re.compile(r"-0(?![0-9.eE])")
 
@@ -47,9 +50,11 @@ def _refuse_negative_zero(frame: str) -> None:
 
 def _count(text: str, frame: str) -> int:
     """Count the commas of a text as they stand in the frame, which must not be escaped."""
-    if "\\u002c" in frame or "\\u002C" in frame:
+    commas = text.count(",")
+    # To look for one character takes next to no time.
+    if commas and "\\" in frame and "\\u002" in frame:
         raise Unsure
-    return text.count(",")
+    return commas
 
 
 _NAMES: Final[dict[str, Any]] = {
@@ -64,51 +69,60 @@ _NAMES: Final[dict[str, Any]] = {
 }
 
 # As ``parse_timestamp`` begins, without a call of ours.
-_TIMESTAMP: Final = (
-    "t = fromisoformat(t) if t.encode().translate(ZEROED) in UTC_FORMS and t[11:13] < '24' "
-    "else parse(t)"
+_IS_USUAL: Final = "t.encode().translate(ZEROED) in UTC_FORMS" + (
+    " and t[11:13] != '24'" if READS_HOUR_24 else ""
 )
+_TIMESTAMP: Final = f"t = fromisoformat(t) if {_IS_USUAL} else parse(t)"
 
 
-def make_reader(spec: MessageSpec, structs: Structs, *, needed: Collection[str] = ()) -> ReadFrame:
-    """Generate the function that reads frames of one message.
+def make_command_reader(spec: MessageSpec, structs: Structs) -> ReadCommand:
+    """Generate the function that reads frames of one command.
 
     Args:
-        spec: The message.
+        spec: The command.
         structs: What made the struct of its payload.
-        needed: The tags that have to stand in the payload.
     """
     code = Code()
     generator = _Records(code, structs)
     with code.block("def function(e, frame):"):
         code.add("n = COMMAS", "p = e.payload")
-        if spec.sender is Sender.CLIENT:
-            _optional(code, "i", "e.id")
-            _optional(code, "t", "e.timestamp", _TIMESTAMP)
-            with code.block("if p is not UNSET:"):
-                code.add("n += 1")
-            with code.block("if p is UNSET or p is None:"):
-                code.add(f"o = {code.bind(spec.cls)}()")
-            with code.block("else:"):
-                generator.read(spec.cls, "p", "o", tags=spec.tags, needed=needed)
-        else:
-            generator.commas += 3
-            code.add("i = e.id", "t = e.timestamp", _TIMESTAMP)
-            _optional(code, "r", "e.reply_to")
-            generator.read(spec.cls, "p", "o", tags=spec.tags, needed=needed, is_sure=True)
-        code.add("if n != frame.count(','): raise Unsure")
-        code.construct(_envelope_class(spec), "m", _envelope_fields(spec))
-        code.add("return m")
+        _optional(code, "i", "e.id")
+        _optional(code, "t", "e.timestamp", _TIMESTAMP)
+        with code.block("if p is not UNSET:"):
+            code.add("n += 1")
+        with code.block("if p is UNSET or p is None:"):
+            code.add(f"o = {code.bind(spec.cls)}()")
+        with code.block("else:"):
+            generator.read(spec.cls, "p", "o", tags=spec.tags)
+        _finish(code, IncomingMessage, spec)
     return code.function(_NAMES | {"COMMAS": generator.commas})
 
 
-def _envelope_class(spec: MessageSpec) -> type[Any]:
-    return IncomingMessage if spec.sender is Sender.CLIENT else OutgoingMessage
+def make_server_message_reader(spec: MessageSpec, structs: Structs) -> ReadServerMessage:
+    """Generate the function that reads frames of one event or response.
+
+    Args:
+        spec: The message; its tags have to stand in the payload.
+        structs: What made the struct of its payload.
+    """
+    code = Code()
+    generator = _Records(code, structs)
+    generator.commas += 3
+    with code.block("def function(p, e, frame):"):
+        code.add("n = COMMAS", "i = e.id", "t = e.timestamp", _TIMESTAMP)
+        _optional(code, "r", "e.reply_to")
+        generator.read(spec.cls, "p", "o", tags=spec.tags, needed=spec.tags, is_sure=True)
+        _finish(code, OutgoingMessage, spec)
+    return code.function(_NAMES | {"COMMAS": generator.commas})
 
 
-def _envelope_fields(spec: MessageSpec) -> dict[str, str]:
+def _finish(code: Code, envelope: type[Any], spec: MessageSpec) -> None:
+    code.add("if n != frame.count(','): raise Unsure")
     fields = {"id": "i", "type": repr(spec.message_type), "timestamp": "t", "payload": "o"}
-    return fields if spec.sender is Sender.CLIENT else {**fields, "reply_to": "r"}
+    if envelope is OutgoingMessage:
+        fields["reply_to"] = "r"
+    code.construct(envelope, "m", fields)
+    code.add("return m")
 
 
 def _optional(code: Code, variable: str, source: str, *then: str) -> None:
@@ -227,7 +241,10 @@ class _Records:
     def _array(self, kind: Any, inner: Shape, variable: str) -> None:
         code = self._code
         if isinstance(inner, Leaf) and inner.type is str:
-            code.add(f'if {variable}: n += count(",".join({variable}), frame)')
+            text = code.fresh("s")
+            with code.block(f"if {variable}:"):
+                code.add(f"n += len({variable}) - 1", f'{text} = "".join({variable})')
+                code.add(f'if "," in {text}: n += count({text}, frame)')
             return
         code.add(f"if {variable}: n += len({variable}) - 1")
         with code.each(variable, get_origin(kind).__name__) as item:
