@@ -2,6 +2,7 @@
 
 import enum
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from attrs import Factory, field, frozen
 from cattrs import Converter
 from hypothesis import given, strategies as st
-from rig import SPECS, BuildRig, Checked, Part, rig, types_in
+from rig import SPECS, BuildRig, Checked, Part, RigBuilt, RigLost, rig, types_in
 
 import tachikoma_proto as tp
 from tachikoma_proto.converter import make_converter
 from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.converter.record_text import JsonText
+from tachikoma_proto.shapes import Array, Leaf, Record, depth_of
 from tachikoma_proto.specs import MessageSpec
 from tachikoma_proto.testing import messages
 
@@ -162,3 +164,35 @@ def test_text_is_refused_for_what_is_of_another_class() -> None:
     assert hook(tp.Ping()) == '{"category":"session","command":"ping"}'
     with pytest.raises(Mismatch, match="an instance of Ping"):
         hook(tp.AckResponse.ok())
+
+
+@pytest.mark.parametrize(
+    ("cls", "depth"),
+    [
+        (tp.Ping, 1),
+        (tp.Subscribe, 3),
+        (tp.SubscriptionListResponse, 2),
+        (Part, 2),
+        (RigBuilt, 3),
+        (RigLost, 2),
+        (BuildRig, math.inf),  # free JSON
+        (tp.ErrorResponse, math.inf),
+        (Inner, math.inf),  # it holds itself
+        (Odd, math.inf),
+    ],
+)
+def test_how_deep_a_message_may_be_nested(cls: type, depth: float) -> None:
+    assert depth_of(Record(cls), REGISTRY.records, REGISTRY.scalars) == depth
+    assert depth_of(Array(tuple, Leaf(Part, "part")), REGISTRY.records, {Part}) == math.inf
+
+
+def test_text_that_is_nested_too_deep_is_refused() -> None:
+    codec = tp.Codec(REGISTRY, accelerated=False)
+    nested: tp.Json = None
+    for _ in range(126):
+        nested = [nested]
+        error = tp.ErrorResponse(code="x", message="", details=nested)
+        assert json.loads(codec.encode(error))["payload"]["details"] == nested
+    for too_deep in ([nested], {"a": [[[nested]]]}):
+        with pytest.raises(tp.EncodeError, match="levels"):
+            codec.encode(tp.ErrorResponse(code="x", message="", details=too_deep))

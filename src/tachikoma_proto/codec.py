@@ -197,7 +197,8 @@ class Codec:
             text = ""
         if not text:
             raise EncodeError(errors=[_NO_ROOM])
-        if is_too_deep(text, MAX_DEPTH):
+        may_be_deep = self._writer.depths.get(type(envelope.payload), MAX_DEPTH) >= MAX_DEPTH
+        if may_be_deep and is_too_deep(text, MAX_DEPTH):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
 

@@ -9,7 +9,8 @@ Rules:
 """
 
 import enum
-from collections.abc import Mapping
+import math
+from collections.abc import Container, Mapping
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -137,6 +138,35 @@ def _nested_below(cls: type, records: Records) -> set[type]:
             seen |= found
             waiting += found
     return seen
+
+
+def depth_of(
+    shape: Shape, records: Records, scalars: Container[type], around: tuple[type, ...] = ()
+) -> float:
+    """Tell how deep the JSON of a shape may be nested.
+
+    Args:
+        shape: The shape.
+        records: The fields by class.
+        scalars: The types that are declared as leaves, of which nothing is known.
+        around: The classes that it stands in.
+
+    Returns:
+        The levels of objects and arrays; infinity if its types set no limit.
+    """
+    match shape:
+        case Leaf(kind):
+            return math.inf if kind is Any or kind in scalars else 0
+        case Maybe(inner):
+            return depth_of(inner, records, scalars, around)
+        case Array(_, inner) | Map(_, inner):
+            return 1 + depth_of(inner, records, scalars, around)
+        case Record(cls) if cls in around:
+            return math.inf
+        case Record(cls):
+            shapes = [field.shape for field in records[cls]]
+            within = (*around, cls)
+            return 1 + max((depth_of(s, records, scalars, within) for s in shapes), default=0)
 
 
 def describe_field(field: RecordField, records: Records) -> str:

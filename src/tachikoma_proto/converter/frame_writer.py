@@ -21,7 +21,7 @@ from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, Outgoin
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.paths import cap
 from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import Record, RecordField
+from tachikoma_proto.shapes import Record, RecordField, depth_of
 from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
 _IN_ENVELOPE: Final = frozenset(field.name for field in OUTGOING)
@@ -47,6 +47,8 @@ class FrameWriter:
         self._converter = converter
         self._check = check
         self._fitting: dict[tuple[type, type], _WriteFrame] = {}
+        self.depths: dict[type, float] = {}
+        """How deep the payloads of a class may be nested, of those written so far."""
 
     def text(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
         """Write a message.
@@ -75,6 +77,7 @@ class FrameWriter:
         spec = self._registry.spec_of(cls)
         assert spec is not None, "otherwise it does not go with its envelope"
         write_payload = self._converter.get_unstructure_hook(JsonText(cls))
+        self.depths[cls] = depth_of(Record(cls), self._registry.records, self._registry.scalars)
         make = _outgoing_writer if isinstance(envelope, OutgoingMessage) else _incoming_writer
         if spec.kind is Kind.KEEPALIVE:
             make = _keepalive_writer

@@ -70,13 +70,10 @@ def make_text_writer(
         tags: What stands before them.
     """
     code = Code()
-    # Every member is written behind a comma, and the first one is cut off.
-    constant = "".join(f",{quote(name)}:{quote(tag)}" for name, tag in tags.items())
-    pieces = [_literal(constant)]
+    pieces = [_literal(f",{quote(name)}:{quote(tag)}") for name, tag in tags.items()]
     with code.block("def function(value):"):
         with code.block(f"if type(value) is not {code.bind(cls)}:"):
             code.add(f"raise Mismatch({f'an instance of {cls.__qualname__}'!r})")
-        code.add("text = ''")
         for field in fields:
             variable = code.fresh("f")
             code.add(f"{variable} = value.{field.name}")
@@ -89,8 +86,27 @@ def make_text_writer(
                 code.add(f"{variable} = f{key + optional!r}")
             code.add(f"else: {variable} = ''")
             pieces.append(f"{{{variable}}}")
-        code.add(f"text = f{''.join(pieces)!r}", "return '{' + text[1:] + '}'")
+        _finish(code, "".join(pieces), is_sure=_has_a_first(fields, tags))
     return code.function(_NAMES)
+
+
+def _has_a_first(fields: tuple[RecordField, ...], tags: Mapping[str, str]) -> bool:
+    """Tell whether the first member is always the same."""
+    return bool(tags or (fields and not isinstance(fields[0].shape, Maybe)))
+
+
+def _finish(code: Code, members: str, *, is_sure: bool) -> None:
+    """Put the members, each behind a comma, into an object.
+
+    Args:
+        code: What is generated.
+        members: The inner part of an f-string.
+        is_sure: Whether the first is always there, and its comma known to be one too many.
+    """
+    if is_sure:
+        code.add(f"return f{'{{' + members[1:] + '}}'!r}")
+        return
+    code.add(f"text = f{members!r}", "return '{' + text[1:] + '}'")
 
 
 _NAMES: Final[dict[str, Any]] = {
