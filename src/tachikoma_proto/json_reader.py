@@ -85,31 +85,20 @@ _scan: Final = _scanner(object_pairs_hook=_object)
 _scan_short: Final = _scanner()
 
 
-def _decode(text: str, scan: _Scan) -> Any:
-    """Decode as ``JSONDecoder.decode`` does, without looking for space where there is none."""
-    value, end = scan(text, 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE)))
-    if end != len(text) and text[end:].strip(_SPACE):
-        raise Refused
-    return value
-
-
-def _decode_short(text: str) -> Any:
-    """Decode, and find out by the commas whether a key was repeated.
+def _may_lack_members(value: Any, text: str) -> bool:
+    """Tell whether a key of an object was repeated, which the standard scanner does not mind.
 
     Each member but the first of its object has a comma, and a member that was lost had one too.
     Other commas stand in arrays and in strings. So where there are no more than those of the frame
     and its payload, nothing was lost; else all have to be accounted for.
     """
-    value = _decode(text, _scan_short)
     if type(value) is not dict:
-        return value
+        return True
     payload = value.get("payload")
     commas = text.count(",")
     if type(payload) is dict and commas == len(value) + len(payload) - 2 and payload:
-        return value
-    if "\\u002" in text or commas != _commas_in(value):  # some may be escaped
-        return _decode(text, _scan)
-    return value
+        return False
+    return "\\u002" in text or commas != _commas_in(value)  # some may be escaped
 
 
 def _commas_in(value: Any) -> int:
@@ -156,8 +145,14 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
 
 
 def _parse(text: str) -> Any:
+    """Parse as ``JSONDecoder.decode`` does, without looking for space where there is none."""
+    start = 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE))
     try:
-        value = _decode_short(text) if len(text) <= SHORT else _decode(text, _scan)
+        value, end = (_scan_short if len(text) <= SHORT else _scan)(text, start)
+        if end != len(text) and text[end:].strip(_SPACE):
+            return _REFUSED
+        if len(text) <= SHORT and _may_lack_members(value, text):
+            value, _ = _scan(text, start)
         if "\\" in text and ("\\ud" in text or "\\uD" in text):  # escapes of surrogates, perhaps
             json.dumps(value, ensure_ascii=False).encode()
     except (Refused, ValueError, StopIteration):
