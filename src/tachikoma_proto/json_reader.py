@@ -68,7 +68,8 @@ _REFUSED: Final = object()
 _SPACE: Final = " \t\n\r"
 
 SHORT: Final = 1024
-"""Up to how many characters it takes less time to count commas than to look at each object."""
+"""Up to how many characters, where there are no arrays, it takes less time to count commas than to
+look at each object."""
 
 _Scan: TypeAlias = Callable[[str, int], tuple[Any, int]]
 
@@ -82,7 +83,7 @@ def _scanner(**hooks: Any) -> _Scan:
 
 
 _scan: Final = _scanner(object_pairs_hook=_object)
-_scan_short: Final = _scanner()
+_scan_flat: Final = _scanner()
 
 
 def _may_lack_members(value: Any, text: str) -> bool:
@@ -148,10 +149,11 @@ def _parse(text: str) -> Any:
     """Parse as ``JSONDecoder.decode`` does, without looking for space where there is none."""
     start = 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE))
     try:
-        value, end = (_scan_short if len(text) <= SHORT else _scan)(text, start)
+        is_flat = len(text) <= SHORT and "[" not in text
+        value, end = (_scan_flat if is_flat else _scan)(text, start)
         if end != len(text) and text[end:].strip(_SPACE):
             return _REFUSED
-        if len(text) <= SHORT and _may_lack_members(value, text):
+        if is_flat and _may_lack_members(value, text):
             value, _ = _scan(text, start)
         if "\\" in text and ("\\ud" in text or "\\uD" in text):  # escapes of surrogates, perhaps
             json.dumps(value, ensure_ascii=False).encode()

@@ -170,15 +170,15 @@ def _inside_or(
 
 def _faults_inside(side: Side, shape: Shape, value: Any, path: Path) -> Iterator[FieldError]:
     match shape:
+        case Record(cls) if side.is_record(cls, value):
+            yield from _faults_of_members(side, cls, value, path)
+            yield from find_field_faults(side, side.registry.records[cls], value, path)
         case Array(_, inner) if isinstance(value, (list, tuple, frozenset, set)):
             for index, item in enumerate(value):
                 yield from find_faults(side, inner, item, (*path, index))
         case Map(_, inner) if isinstance(value, dict):
             for key, item in value.items():
                 yield from find_faults(side, inner, item, (*path, str(key)))
-        case Record(cls) if side.is_record(cls, value):
-            yield from _faults_of_members(side, cls, value, path)
-            yield from find_field_faults(side, side.registry.records[cls], value, path)
         case _:
             pass
 
