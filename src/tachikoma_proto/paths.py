@@ -1,7 +1,6 @@
 """JSON paths to the place of a fault, as in ``$.payload.targets[1].port``."""
 
 import json
-import re
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final, TypeAlias
@@ -14,8 +13,6 @@ Path: TypeAlias = tuple[str | int, ...]
 MAX_KEY: Final = 64
 """How many characters of a key a path shows: a key comes from the peer, and may be long."""
 
-_PLAIN: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_KEY - 1}}}")
-
 
 def render(path: Path) -> str:
     """Write a path.
@@ -27,7 +24,7 @@ def render(path: Path) -> str:
     Returns:
         The path, starting with ``$``.
     """
-    return "$" + "".join(_step(step) for step in path)
+    return "$" + "".join([_step(step) for step in path])
 
 
 def cap(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -43,7 +40,7 @@ def is_text(text: str) -> bool:
 def _step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    if _PLAIN.fullmatch(step):
+    if step.isidentifier() and step.isascii() and len(step) <= MAX_KEY:
         return f".{step}"
     shown = step if len(step) <= MAX_KEY else step[:MAX_KEY] + "…"
     return f"[{json.dumps(shown)}]"

@@ -10,7 +10,7 @@ Rules:
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from json.encoder import encode_basestring
 from typing import Any, Final
 from uuid import UUID
@@ -22,7 +22,7 @@ from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.mismatch import Mismatch
 from tachikoma_proto.converter.scalars import JSON_INTEGER
 from tachikoma_proto.generated import Code
-from tachikoma_proto.shapes import Maybe, RecordField, Shape
+from tachikoma_proto.shapes import Maybe, Record, RecordField, Shape
 from tachikoma_proto.uuids import format_uuid
 
 WriteText = Callable[[Any], str]
@@ -59,7 +59,12 @@ class JsonText:
 
 
 def make_text_writer(
-    cls: type[Any], fields: tuple[RecordField, ...], converter: Converter, tags: Mapping[str, str]
+    cls: type[Any],
+    fields: tuple[RecordField, ...],
+    converter: Converter,
+    *,
+    tags: Mapping[str, str],
+    recursive: Container[type],
 ) -> WriteText:
     """Generate the hook that writes a class as text.
 
@@ -68,6 +73,7 @@ def make_text_writer(
         fields: Its fields.
         converter: What has the hooks for their types.
         tags: What stands before them.
+        recursive: The classes that hold themselves: no code of theirs could be in that of another.
     """
     code = Code()
     pieces = [_literal(f",{quote(name)}:{quote(tag)}") for name, tag in tags.items()]
@@ -79,10 +85,10 @@ def make_text_writer(
             code.add(f"{variable} = value.{field.name}")
             key = _literal(f",{quote(field.name)}:")
             if not isinstance(field.shape, Maybe):
-                pieces.append(key + _value(code, field.shape, variable, converter))
+                pieces.append(key + _value(code, field.shape, variable, converter, recursive))
                 continue
             with code.block(f"if {variable} is not None:"):
-                optional = _value(code, field.shape.inner, variable, converter)
+                optional = _value(code, field.shape.inner, variable, converter, recursive)
                 code.add(f"{variable} = f{key + optional!r}")
             code.add(f"else: {variable} = ''")
             pieces.append(f"{{{variable}}}")
@@ -123,9 +129,12 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _value(code: Code, shape: Shape, variable: str, converter: Converter) -> str:
+def _value(
+    code: Code, shape: Shape, variable: str, converter: Converter, recursive: Container[type]
+) -> str:
     """Check the value in a variable; give what stands for its text in an f-string."""
-    kind = shape.type if not isinstance(shape, Maybe) else shape
+    assert not isinstance(shape, Maybe), "which is left out, or written as what it holds"
+    kind = shape.type
     hook = code.bind(converter.get_unstructure_hook(kind))
     bounds = JSON_INTEGER if kind is int else bounds_of(kind)
     if kind is str:
@@ -148,6 +157,9 @@ def _value(code: Code, shape: Shape, variable: str, converter: Converter) -> str
             f"if type({variable}) is not float or not {inside}: {variable} = {hook}({variable})"
         )
         return f"{{{variable}!r}}"
+    elif isinstance(shape, Record) and kind not in recursive:
+        nested = code.bind(converter.get_unstructure_hook(JsonText(kind)))
+        code.add(f"{variable} = {nested}({variable})")
     else:
         code.add(f"{variable} = to_text({hook}({variable}))")
     return f"{{{variable}}}"

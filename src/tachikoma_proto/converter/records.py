@@ -8,7 +8,7 @@ Rules:
 * A field that is None is not written.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 from typing import Any
 
@@ -33,12 +33,13 @@ def configure_records(
         forbid_unknown_fields: Whether a field that a class does not have is refused.
     """
     is_record = registry.records.__contains__
-    reader = partial(_reader, registry, forbid_unknown_fields)
+    recursive = holding_themselves(registry.records)
+    reader = partial(_reader, registry, recursive, forbid_unknown_fields)
     writer = partial(_writer, registry)
     converter.register_structure_hook_factory(_class_that(is_record), reader)
     converter.register_unstructure_hook_factory(_class_that(is_record), writer)
     converter.register_unstructure_hook_factory(
-        lambda kind: isinstance(kind, JsonText), partial(_text_writer, registry)
+        lambda kind: isinstance(kind, JsonText), partial(_text_writer, registry, recursive)
     )
 
 
@@ -53,10 +54,14 @@ def _class_that(predicate: Callable[[type], bool]) -> Callable[[Any], bool]:
 
 
 def _reader(
-    registry: Registry, forbid_unknown_fields: bool, cls: Any, converter: Converter
+    registry: Registry,
+    recursive: Container[type],
+    forbid_unknown_fields: bool,
+    cls: Any,
+    converter: Converter,
 ) -> Callable[[Any, Any], Any]:
     fields, tags = registry.records[cls], tags_of(registry, cls)
-    if can_generate(cls) and cls not in holding_themselves(registry.records):
+    if can_generate(cls) and cls not in recursive:
         return make_record_reader(
             cls, fields, converter, tags=tags, forbid_unknown_fields=forbid_unknown_fields
         )
@@ -94,6 +99,14 @@ def _writer(registry: Registry, cls: Any, converter: Converter) -> Callable[[Any
     return write
 
 
-def _text_writer(registry: Registry, kind: JsonText, converter: Converter) -> WriteText:
-    fields, tags = registry.records[kind.cls], tags_of(registry, kind.cls)
-    return make_text_writer(kind.cls, fields, converter, tags)
+def _text_writer(
+    registry: Registry, recursive: Container[type], kind: JsonText, converter: Converter
+) -> WriteText:
+    cls = kind.cls
+    return make_text_writer(
+        cls,
+        registry.records[cls],
+        converter,
+        tags=tags_of(registry, cls),
+        recursive=recursive,
+    )
