@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from cattrs import Converter
@@ -21,7 +21,6 @@ from cattrs import Converter
 from tachikoma_proto.base import Command
 from tachikoma_proto.converter import make_converter
 from tachikoma_proto.converter.frame_reader import FrameReader, ServerPayload
-from tachikoma_proto.converter.frame_writer import FrameWriter
 from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError, ProtocolError
 from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
 from tachikoma_proto.json_tokens import is_too_deep
@@ -30,6 +29,9 @@ from tachikoma_proto.registry import Registry
 from tachikoma_proto.specs import Kind, Sender
 from tachikoma_proto.timestamps import utc_now
 from tachikoma_proto.uuids import new_uuid
+
+if TYPE_CHECKING:
+    from tachikoma_proto.converter.frame_writer import FrameWriter
 
 ReadCommand: TypeAlias = Callable[[Frame], IncomingMessage[Command[Any]]]
 ReadServerMessage: TypeAlias = Callable[[Frame], OutgoingMessage[ServerPayload]]
@@ -262,5 +264,7 @@ class Codec:
         )
 
     @cached_property
-    def _writer(self) -> FrameWriter:
+    def _writer(self) -> "FrameWriter":
+        from tachikoma_proto.converter.frame_writer import FrameWriter  # to read needs none
+
         return FrameWriter(self.registry, self._converter, self._refuse_unreadable)

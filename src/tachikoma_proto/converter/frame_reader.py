@@ -38,9 +38,6 @@ _ReadPayload: TypeAlias = Callable[[dict[str, Any]], Any]
 
 _IN_ENVELOPE: Final = frozenset({"payload", *(field.name for field in OUTGOING)})
 
-_make_incoming: Final = maker_of(IncomingMessage)
-_make_outgoing: Final = maker_of(OutgoingMessage)
-
 
 class FrameReader:
     """Reads the JSON object of a frame.
@@ -74,13 +71,12 @@ class FrameReader:
         try:
             read_payload = self._commands.get(frame["type"]) or self._command_reader(frame)
             message_id, timestamp = frame.get("id"), frame.get("timestamp")
-            message: IncomingMessage[Command[Any]] = _make_incoming(
+            return self._make_incoming(
                 id=None if message_id is None else read_uuid(message_id, UUID),
                 type=frame["type"],
                 timestamp=None if timestamp is None else read_timestamp(timestamp, datetime),
                 payload=read_payload(frame),
             )
-            return message
         except REFUSALS:
             pass  # raised below, so that the error carries nothing of this one
         raise self._explain(frame, Sender.CLIENT)
@@ -102,14 +98,13 @@ class FrameReader:
                 if self._says_nothing_else(message_type, frame):
                     return OutgoingMessage(type=message_type, payload=read_payload(frame))
             reply_to = frame.get("reply_to")
-            message: OutgoingMessage[ServerPayload] = _make_outgoing(
+            return self._make_outgoing(
                 id=read_uuid(frame["id"], UUID),
                 type=message_type,
                 timestamp=read_timestamp(frame["timestamp"], datetime),
                 reply_to=None if reply_to is None else read_uuid(reply_to, UUID),
                 payload=read_payload(frame),
             )
-            return message
         except REFUSALS:
             pass
         raise self._explain(frame, Sender.SERVER)
@@ -182,6 +177,14 @@ class FrameReader:
         from tachikoma_proto.converter.envelope_faults import explain_refusal
 
         return explain_refusal(self._side, frame, sender)
+
+    @cached_property
+    def _make_incoming(self) -> Callable[..., IncomingMessage[Command[Any]]]:
+        return maker_of(IncomingMessage)
+
+    @cached_property
+    def _make_outgoing(self) -> Callable[..., OutgoingMessage[ServerPayload]]:
+        return maker_of(OutgoingMessage)
 
     @cached_property
     def _side(self) -> "Side":

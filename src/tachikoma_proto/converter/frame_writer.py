@@ -14,7 +14,7 @@ from cattrs import Converter
 
 from tachikoma_proto.converter.envelope_fields import INCOMING, OUTGOING
 from tachikoma_proto.converter.mismatch import REFUSALS, Mismatch
-from tachikoma_proto.converter.record_text import JsonText, quote, to_text
+from tachikoma_proto.converter.record_text import JsonText, configure_text, quote, to_text
 from tachikoma_proto.converter.scalars import write_json, write_str, write_timestamp, write_uuid
 from tachikoma_proto.errors import EncodeError, FieldError
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
@@ -35,7 +35,7 @@ class FrameWriter:
 
     Args:
         registry: Which messages there are.
-        converter: Writes payloads; configured for that registry.
+        converter: Writes payloads; configured for that registry, and for text by this.
         check: Raises for the JSON object of a frame that is not of the registry, and was not kept
             but made up, so that no peer could read it.
     """
@@ -43,6 +43,7 @@ class FrameWriter:
     def __init__(
         self, registry: Registry, converter: Converter, check: Callable[[dict[str, Any]], None]
     ) -> None:
+        configure_text(converter, registry)
         self._registry = registry
         self._converter = converter
         self._check = check

@@ -6,6 +6,7 @@ Rules:
 * What a field most often is, is checked and written in place. Anything else goes to the converter's
   hook for the field's type, and what comes out of it to the JSON encoder.
 * Members stand in the order of the contract, tags first; what is None is left out.
+* A converter gets these hooks when the first message is written: to read needs none of them.
 """
 
 import json
@@ -20,9 +21,11 @@ from cattrs import Converter
 
 from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.mismatch import Mismatch
+from tachikoma_proto.converter.records import tags_of
 from tachikoma_proto.converter.scalars import JSON_INTEGER
 from tachikoma_proto.generated import Code
-from tachikoma_proto.shapes import Maybe, Record, RecordField, Shape
+from tachikoma_proto.registry import Registry
+from tachikoma_proto.shapes import Maybe, Record, RecordField, Shape, holding_themselves
 from tachikoma_proto.uuids import format_uuid
 
 WriteText = Callable[[Any], str]
@@ -58,7 +61,23 @@ class JsonText:
     cls: type[Any]
 
 
-def make_text_writer(
+def configure_text(converter: Converter, registry: Registry) -> None:
+    """Give a converter the hooks that write messages as text.
+
+    Args:
+        converter: What is configured; it has hooks that write builtins.
+        registry: Which classes there are, and their tags.
+    """
+    recursive = holding_themselves(registry.records)
+
+    def make(kind: JsonText, converter: Converter) -> WriteText:
+        fields, tags = registry.records[kind.cls], tags_of(registry, kind.cls)
+        return _make_writer(kind.cls, fields, converter, tags=tags, recursive=recursive)
+
+    converter.register_unstructure_hook_factory(lambda kind: isinstance(kind, JsonText), make)
+
+
+def _make_writer(
     cls: type[Any],
     fields: tuple[RecordField, ...],
     converter: Converter,

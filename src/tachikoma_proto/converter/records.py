@@ -17,7 +17,6 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from tachikoma_proto.converter.mismatch import Mismatch
 from tachikoma_proto.converter.record_reading import can_generate, make_record_reader
-from tachikoma_proto.converter.record_text import JsonText, WriteText, make_text_writer
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Maybe, holding_themselves
 
@@ -38,9 +37,6 @@ def configure_records(
     writer = partial(_writer, registry)
     converter.register_structure_hook_factory(_class_that(is_record), reader)
     converter.register_unstructure_hook_factory(_class_that(is_record), writer)
-    converter.register_unstructure_hook_factory(
-        lambda kind: isinstance(kind, JsonText), partial(_text_writer, registry, recursive)
-    )
 
 
 def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
@@ -97,16 +93,3 @@ def _writer(registry: Registry, cls: Any, converter: Converter) -> Callable[[Any
         return {**tags, **write_fields(value)}
 
     return write
-
-
-def _text_writer(
-    registry: Registry, recursive: Container[type], kind: JsonText, converter: Converter
-) -> WriteText:
-    cls = kind.cls
-    return make_text_writer(
-        cls,
-        registry.records[cls],
-        converter,
-        tags=tags_of(registry, cls),
-        recursive=recursive,
-    )
