@@ -1,10 +1,12 @@
 """README and docs keep what they promise: every Python block runs, in order, in one namespace."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,3 +76,40 @@ def test_the_readmes_tables_are_the_registrys() -> None:
             Kind.KEEPALIVE: f'`{{"type":"{spec.message_type}"}}`',
         }[spec.kind]
         assert row.replace("|  |", "| |") in text, spec
+
+
+CONTESTANTS = (
+    "tachikoma_proto fast",
+    "tachikoma_proto",
+    "pydantic",
+    "msgspec",
+    "mashumaro",
+    "cattrs, plain",
+)
+
+
+def speed_row(row: dict[str, Any], strict: set[str]) -> str:
+    """A row of the README's table; the fastest of those that do the same work is in bold."""
+    figures = {name: row["figures"].get(name) for name in CONTESTANTS}
+    times = {name: figure["value"] for name, figure in figures.items() if figure}
+    fastest = min(strict & set(times), key=lambda name: times[name])
+    cells = []
+    for name in CONTESTANTS:
+        time = times.get(name)
+        if time is None:
+            cells.append("accepts")
+            continue
+        text = f"{time:.0f}" if time >= 100 else f"{time:.1f}" if time >= 10 else f"{time:.2f}"
+        cells.append(f"**{text}**" if name == fastest else text)
+    return f"| {row['title']}: {row['direction']} | {' | '.join(cells)} |"
+
+
+def test_the_readmes_figures_are_those_of_the_last_whole_run() -> None:
+    report = json.loads((ROOT / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
+    text = README.read_text(encoding="utf-8")
+    strict = {contestant["name"] for contestant in report["contestants"] if contestant["strict"]}
+    assert report["date"] in text
+    assert report["python"] in text
+    for row in report["rows"]:
+        if row["unit"] == "us":
+            assert speed_row(row, strict) in text
