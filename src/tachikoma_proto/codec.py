@@ -22,6 +22,7 @@ from tachikoma_proto.base import Command
 from tachikoma_proto.converter import make_converter
 from tachikoma_proto.converter.frame_reader import FrameReader, ServerPayload
 from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError, ProtocolError
+from tachikoma_proto.generated import maker_of
 from tachikoma_proto.json_reader import MAX_DEPTH, Frame, read_object
 from tachikoma_proto.json_tokens import is_too_deep
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
@@ -161,22 +162,27 @@ class Codec:
             EncodeError: A peer could not read it; ``errors`` says where.
         """
         spec = self.registry.spec_of(type(payload))
+        message_type = getattr(payload, "type", "") if spec is None else spec.message_type
         is_client = spec is not None and spec.sender is Sender.CLIENT
         if is_client and reply_to is not None:
             raise EncodeError(errors=[FieldError("$.reply_to", "nothing: a command is no answer")])
         if spec is not None and spec.kind is Kind.KEEPALIVE:
             return self._write(
-                IncomingMessage(id=id, type=spec.message_type, timestamp=timestamp, payload=payload)
+                IncomingMessage(id=id, type=message_type, timestamp=timestamp, payload=payload)
             )
-        made: dict[str, Any] = {
-            "id": new_uuid() if id is None else id,
-            "type": getattr(payload, "type", "") if spec is None else spec.message_type,
-            "timestamp": utc_now() if timestamp is None else timestamp,
-            "payload": payload,
-        }
+        if id is None:
+            id = new_uuid()
+        if timestamp is None:
+            timestamp = utc_now()
         if is_client:
-            return self._write(Envelope(**made))
-        return self._write(OutgoingMessage(**made, reply_to=reply_to))
+            return self._write(
+                Envelope(id=id, type=message_type, timestamp=timestamp, payload=payload)
+            )
+        return self._write(
+            self._make_outgoing(
+                id=id, type=message_type, timestamp=timestamp, payload=payload, reply_to=reply_to
+            )
+        )
 
     def encode_message(self, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]) -> str:
         """Write a message in the envelope that it has.
@@ -241,6 +247,10 @@ class Codec:
         self._read_command = accelerator.command_reader(self._plain_command)
         self._read_server_message = accelerator.server_message_reader(self._plain_server_message)
         self._write = accelerator.writer(self._plain_write)
+
+    @cached_property
+    def _make_outgoing(self) -> Callable[..., OutgoingMessage[Any]]:
+        return maker_of(OutgoingMessage)
 
     @cached_property
     def _converter(self) -> Converter:

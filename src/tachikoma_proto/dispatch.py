@@ -26,9 +26,15 @@ C = TypeVar("C", bound=Command[Any])
 class Registrar(Generic[C_co, Context]):
     """What ``Dispatcher.handler(SomeCommand)`` gives: the decorator for that command's handler."""
 
-    def __init__(self, command: type[C_co], handlers: dict[type, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        command: type[C_co],
+        handlers: dict[type, Callable[..., Any]],
+        coroutines: set[type],
+    ) -> None:
         self._command = command
         self._handlers = handlers
+        self._coroutines = coroutines
 
     @overload
     def __call__(
@@ -59,6 +65,8 @@ class Registrar(Generic[C_co, Context]):
                 f"by {_name(self._handlers[self._command])} and by {_name(handler)}"
             )
         self._handlers[self._command] = handler
+        if inspect.iscoroutinefunction(handler):
+            self._coroutines.add(self._command)
         return handler
 
 
@@ -78,6 +86,7 @@ class Dispatcher(Generic[Context]):
 
     def __init__(self) -> None:
         self._handlers: dict[type, Callable[..., Any]] = {}
+        self._coroutines: set[type] = set()
 
     @property
     def handlers(self) -> Mapping[type[Command[Any]], Callable[..., Any]]:
@@ -94,7 +103,7 @@ class Dispatcher(Generic[Context]):
         Raises:
             RegistryError: From the decorator, if the command has a handler already.
         """
-        return Registrar(command, self._handlers)
+        return Registrar(command, self._handlers, self._coroutines)
 
     async def dispatch(self, command: Command[R], context: Context) -> R:
         """Give a command to its handler.
@@ -113,6 +122,14 @@ class Dispatcher(Generic[Context]):
         if inspect.isawaitable(reply):
             reply = await reply
         return reply
+
+    def is_coroutine(self, command: type[Command[Any]]) -> bool:
+        """Tell whether the handler of a command is a coroutine function, so that it will wait.
+
+        Args:
+            command: The command's class. If it has no handler, nothing will wait.
+        """
+        return command in self._coroutines
 
     def call(self, command: Command[R], context: Context) -> R | Awaitable[R]:
         """Call a command's handler, and leave it to the caller to wait for it.

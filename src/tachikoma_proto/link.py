@@ -138,7 +138,8 @@ class Link(Generic[H]):
                 except Exception:
                     log.debug("the connection was lost while writing", exc_info=True)
                     return
-                self._session.sent(self._loop.time())
+                if self._session.ping_is_out:
+                    self._session.sent(self._loop.time())
                 self._room.set()
             if self._session.closing is not None:
                 return

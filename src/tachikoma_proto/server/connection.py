@@ -3,9 +3,9 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from tachikoma_proto.base import Command, Response
 from tachikoma_proto.dispatch import Dispatcher
@@ -16,7 +16,6 @@ from tachikoma_proto.server.places import places
 from tachikoma_proto.session.conversation import GOING_AWAY
 from tachikoma_proto.session.happenings import (
     AuthenticationRequested,
-    CommandReceived,
     ServerHappening,
 )
 from tachikoma_proto.session.server_session import ServerSession
@@ -53,7 +52,8 @@ class Connection:
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._link = Link(transport, session, self._happened, config.close_timeout)
-        self._running: set[asyncio.Future[Response]] = set()
+        self._running: dict[asyncio.Task[None], CommandMessage] = {}
+        self._create_task = asyncio.get_running_loop().create_task
         self._max_running = config.max_running
         self._gave_up = False
 
@@ -71,25 +71,29 @@ class Connection:
         """Read no more, carry out what came, send what waits, and close with 1001."""
         self.session.part(GOING_AWAY, "the server shuts down")
 
-    def runs_in(self, task: "asyncio.Future[Any] | None") -> bool:
+    def runs_in(self, task: "asyncio.Task[Any] | None") -> bool:
         """Tell whether a task carries out a command of this connection."""
         return task in self._running
 
     def give_up_commands(self) -> None:
         """Cancel the handlers that still run, and start no more."""
         self._gave_up = True
-        for task in self._running:
+        for task, message in self._running.items():
+            # A task that is cancelled before it begins does not get to answer.
+            task.add_done_callback(partial(self._answer_if_open, message))
             task.cancel()
 
+    def _answer_if_open(self, message: CommandMessage, task: "asyncio.Task[None]") -> None:
+        if self._running.pop(task, None) is not None:
+            self.session.fail(message.id)
+
     def _happened(self, happening: ServerHappening) -> Awaitable[None] | None:
-        match happening:
-            case AuthenticationRequested():
-                return self._check(happening)
-            case CommandReceived(message) if len(self._running) < self._max_running:
-                self._start(message)
-                return None
-            case CommandReceived(message):
-                return self._start_later(message)
+        if isinstance(happening, AuthenticationRequested):
+            return self._check(happening)
+        if len(self._running) < self._max_running:
+            self._start(happening.message)
+            return None
+        return self._start_later(happening.message)
 
     async def _start_later(self, message: CommandMessage) -> None:
         while len(self._running) >= self._max_running:
@@ -97,34 +101,46 @@ class Connection:
         self._start(message)
 
     def _start(self, message: CommandMessage) -> None:
-        """Call a command's handler; only one that has to be waited for takes a task."""
+        """Have a command carried out; only one that has to be waited for takes a task."""
         if self._gave_up:
             self.session.fail(message.id)
-            return
+        elif self._dispatcher.is_coroutine(type(message.payload)):
+            # It is called in the task: a coroutine that is not begun could not be cancelled.
+            self._wait_for(message, self._carry_out(message, None))
+        else:
+            self._answer(message)
+
+    def _answer(self, message: CommandMessage) -> None:
         try:
             reply = self._dispatcher.call(message.payload, self.session)
         except Exception as error:  # noqa: BLE001 - logged with the others
             self._fail(message, error)
             return
-        if inspect.isawaitable(reply):
-            task = asyncio.ensure_future(reply)
-            self._running.add(task)
-            task.add_done_callback(partial(self._finish, message))
+        if inspect.isawaitable(reply):  # of a function that is plain, and returns one
+            self._wait_for(message, self._carry_out(message, asyncio.ensure_future(reply)))
         else:
             self.session.reply(message, reply)
 
-    def _finish(self, message: CommandMessage, task: "asyncio.Future[Response]") -> None:
-        self._running.discard(task)
-        if task.cancelled():
+    def _wait_for(self, message: CommandMessage, carrying_out: Coroutine[Any, Any, None]) -> None:
+        self._running[self._create_task(carrying_out)] = message
+
+    async def _carry_out(
+        self, message: CommandMessage, reply: "asyncio.Future[Response] | None"
+    ) -> None:
+        try:
+            response = await (reply or self._dispatcher.dispatch(message.payload, self.session))
+        except asyncio.CancelledError:
             if not self._gave_up:
                 log.error(
                     "session %s: the handler of %s was cancelled", self.session.id, message.type
                 )
             self.session.fail(message.id)
-        elif (error := task.exception()) is None:
-            self.session.reply(message, task.result())
-        elif isinstance(error, Exception):
+        except Exception as error:  # noqa: BLE001 - logged with the others
             self._fail(message, error)
+        else:
+            self.session.reply(message, response)
+        finally:
+            self._running.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
 
     def _fail(self, message: CommandMessage, error: Exception) -> None:
         """Answer a command whose handler raised, and log it if that was not meant for the peer."""

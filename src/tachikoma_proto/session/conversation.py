@@ -47,6 +47,7 @@ class Conversation(ABC, Generic[H]):
 
     Attributes:
         closing: How the connection is to be closed, once it is.
+        ping_is_out: Whether ``sent`` wants to be called when what was taken is sent.
         on_output: Called when there is something to send, or the connection is to be closed;
             set by whoever does the I/O.
     """
@@ -57,7 +58,7 @@ class Conversation(ABC, Generic[H]):
         self._metrics = metrics
         self._keepalive = keepalive
         self._outbox = Outbox()
-        self._ping_waits = self._ping_is_out = False
+        self._ping_waits = self.ping_is_out = False
         metrics.session_opened()
 
     @property
@@ -98,13 +99,13 @@ class Conversation(ABC, Generic[H]):
         if text is not None:
             self._metrics.frame_sent(size_of(text))
             if self._ping_waits:  # and so stood before all others
-                self._ping_waits, self._ping_is_out = False, True
+                self._ping_waits, self.ping_is_out = False, True
         return text
 
     def sent(self, now: float) -> None:
         """Say that what was taken is sent, if that may have taken a while."""
-        if self._ping_is_out:
-            self._ping_is_out = False
+        if self.ping_is_out:
+            self.ping_is_out = False
             self._keepalive.sent(now)
 
     def listened(self, now: float) -> None:
