@@ -1,7 +1,9 @@
 """The link: whatever the transport does, the connection ends in order and nothing is left."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -294,6 +296,66 @@ class TestHandlers:
             await served.task
         assert ended.is_set()
         assert not served.server.sessions
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks do not begin at once")
+    @live
+    async def test_that_end_at_once_are_not_waited_for(self) -> None:
+        factory = getattr(asyncio, "eager_task_factory")  # noqa: B009 - not there in 3.11
+        asyncio.get_running_loop().set_task_factory(factory)
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            return tp.AckResponse.ok()
+
+        served = Served(make_server(dispatcher, OPEN))
+        served.transport.feed(*[CODEC.encode(tp.StartMission(mission_id=MISSION))] * 3)
+        await until(lambda: len(served.transport.sent) == 3)
+        await served.end()
+
+    @live
+    async def test_that_return_what_is_to_be_waited_for_are_waited_for(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+        soon = asyncio.get_running_loop().create_future()
+
+        @dispatcher.handler(tp.StartMission)
+        def start(_: tp.StartMission, __: tp.Session) -> "asyncio.Future[tp.AckResponse]":
+            return soon
+
+        served = Served(make_server(dispatcher, OPEN))
+        served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)), PING)
+        await until(lambda: len(served.transport.sent) == 1)
+        soon.set_result(tp.AckResponse.ok("waited"))
+        await until(lambda: len(served.transport.sent) == 2)
+        assert payloads(served.transport)[1] == tp.AckResponse.ok("waited")
+        await served.end()
+
+    @live
+    async def test_that_did_not_begin_are_answered_when_they_are_given_up(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            raise AssertionError("it began")
+
+        server = make_server(dispatcher, OPEN)
+        served = Served(server)
+        await until(lambda: server.sessions)
+        (connection,) = server._connections
+        create_task = connection._create_task
+
+        def given_up_at_once(coroutine: Any) -> "asyncio.Task[None]":
+            asyncio.get_running_loop().call_soon(connection.give_up_commands)
+            return create_task(coroutine)
+
+        # The loop runs what gives up before what begins the handler.
+        connection._create_task = given_up_at_once  # type: ignore[assignment]
+        served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)))
+        await until(lambda: served.transport.sent)
+        assert payloads(served.transport) == [
+            tp.ErrorResponse(code="internal_error", message="internal error")
+        ]
+        await served.end()
 
     @live
     async def test_that_cancel_themselves_leave_a_record(self) -> None:

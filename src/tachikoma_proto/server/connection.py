@@ -122,7 +122,9 @@ class Connection:
             self.session.reply(message, reply)
 
     def _wait_for(self, message: CommandMessage, carrying_out: Coroutine[Any, Any, None]) -> None:
-        self._running[self._create_task(carrying_out)] = message
+        task = self._create_task(carrying_out)
+        if not task.done():  # as it may be, where tasks begin at once
+            self._running[task] = message
 
     async def _carry_out(
         self, message: CommandMessage, reply: "asyncio.Future[Response] | None"
