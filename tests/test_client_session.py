@@ -128,9 +128,10 @@ def test_a_ping_of_the_servers_is_answered_with_a_bare_pong() -> None:
     assert session.take() == '{"type":"pong"}'
 
 
-def test_what_is_not_answered_cannot_be_asked() -> None:
-    with pytest.raises(ValueError, match="Pong is not answered"):
-        opened().ask(tp.Pong())
+@pytest.mark.parametrize("payload", [tp.Pong(), STARTED, STATUS])
+def test_what_is_not_answered_cannot_be_asked(payload: Any) -> None:
+    with pytest.raises(ValueError, match="is no command that is answered"):
+        opened().ask(payload)
 
 
 def test_a_command_that_cannot_be_written_is_not_waited_for() -> None:

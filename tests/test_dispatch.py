@@ -89,6 +89,21 @@ def test_one_command_has_one_handler() -> None:
         register(first)
 
 
+def test_what_could_never_be_called_is_refused() -> None:
+    dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
+    for no_command in (tp.MissionStarted, tp.AckResponse, "ping", run):
+        with pytest.raises(tp.RegistryError, match="for the class of a command, not for"):
+            dispatcher.handler(no_command)  # type: ignore[type-var, arg-type]
+
+    def one(_: tp.Ping) -> tp.PongResponse:
+        return tp.PongResponse.now()
+
+    for no_handler in (one, None, lambda: None):
+        with pytest.raises(tp.RegistryError, match="cannot handle a command"):
+            dispatcher.handler(tp.Ping)(no_handler)  # type: ignore[arg-type]
+    assert not dispatcher.handlers
+
+
 def test_what_a_handler_raises_passes_through() -> None:
     dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
 

@@ -84,6 +84,23 @@ class TestRequests:
             with pytest.raises(tp.ConnectionLostError, match="the client is closed"):
                 await client.request(tp.Ping())
 
+    @pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+    @live
+    async def test_take_a_time_above_zero(self, timeout: float) -> None:
+        async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
+            with pytest.raises(ValueError, match="timeout is a number of seconds above zero"):
+                await client.request(tp.Ping(), timeout=timeout)
+
+    @live
+    async def test_belong_to_the_clients_event_loop(self) -> None:
+        async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
+
+            def elsewhere() -> None:
+                asyncio.run(client.request(tp.Ping()))
+
+            with pytest.raises(RuntimeError, match="belongs to the event loop"):
+                await asyncio.to_thread(elsewhere)
+
     @live
     async def test_need_a_client_that_was_entered(self) -> None:
         client = tp.connect("ws://localhost:1")
@@ -385,6 +402,12 @@ class TestConnecting:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
             with pytest.raises(RuntimeError, match="entered once"):
                 await client.__aenter__()
+
+    def test_takes_what_it_can_use(self) -> None:
+        with pytest.raises(ValueError, match="begins with ws:// or wss://"):
+            tp.connect("http://tachikoma.example")
+        with pytest.raises(TypeError, match="a token is text"):
+            tp.connect("wss://tachikoma.example", token=b"s3cret")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("url", "is_overheard"),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from live import (
     OPEN,
     TOKEN,
     USER,
+    handlers,
     live,
     make_server,
     raw,
@@ -21,6 +23,7 @@ from live import (
     status_of,
     until,
 )
+from memory import MemoryTransport
 from websockets.exceptions import ConnectionClosed
 
 import tachikoma_proto as tp
@@ -186,15 +189,29 @@ async def test_a_silent_client_is_pinged_and_given_up() -> None:
         assert websocket.close_code == 1011
 
 
-@live
-async def test_an_authenticator_that_says_nonsense_lets_nobody_in() -> None:
-    async def check(token: str) -> bool:
-        return True
+async def says_yes(token: str) -> bool:
+    return True
 
-    async with serving(make_server(authenticate=check)) as url:
-        with pytest.raises(tp.RemoteError, match="internal_error"):
-            async with tp.connect(url, token=TOKEN):
-                pass
+
+def does_not_wait(token: str) -> tp.Identity:
+    return tp.Identity(USER)
+
+
+@pytest.mark.parametrize(
+    ("authenticate", "why"),
+    [
+        (says_yes, "authenticate gives an Identity or None, not a bool"),
+        (does_not_wait, "authenticate has to be a coroutine function"),
+    ],
+)
+@live
+async def test_an_authenticator_that_is_none_lets_nobody_in(authenticate: Any, why: str) -> None:
+    with records_of("tachikoma_proto") as records:
+        async with serving(make_server(authenticate=authenticate)) as url:
+            with pytest.raises(tp.RemoteError, match="internal_error"):
+                async with tp.connect(url, token=TOKEN):
+                    pass
+    assert any(why in record for record in records)
 
 
 class TestHandlers:
@@ -463,3 +480,71 @@ def test_the_sessions_own_commands_take_no_handler() -> None:
 
     with pytest.raises(tp.RegistryError, match="Ping has a handler, but the session answers it"):
         make_server(dispatcher)
+
+
+def test_a_handler_of_what_the_codec_does_not_know_is_refused() -> None:
+    dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+    @dispatcher.handler(OpenVault)
+    async def open_vault(command: OpenVault, _: tp.Session) -> tp.AckResponse:
+        return tp.AckResponse.ok()
+
+    with pytest.raises(tp.RegistryError, match="OpenVault has a handler, but the server's codec"):
+        make_server(dispatcher)
+    make_server(dispatcher, codec=tp.Codec(tp.Registry([vault])))
+
+
+@live
+async def test_a_handler_that_comes_too_late_to_be_looked_at_is_refused_later() -> None:
+    dispatcher = handlers()
+    server = make_server(dispatcher)
+
+    @dispatcher.handler(OpenVault)
+    async def open_vault(command: OpenVault, _: tp.Session) -> tp.AckResponse:
+        return tp.AckResponse.ok()
+
+    with pytest.raises(tp.RegistryError, match="codec does not know it"):
+        await server.handle(MemoryTransport())
+
+
+async def may_it(session: tp.Session, topic: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"codec": tp.Codec}, "codec is a Codec, not <class"),
+        ({"dispatcher": tp.Dispatcher}, "dispatcher is a Dispatcher, not <class"),
+        ({"config": tp.ClientConfig()}, "config is a ServerConfig, not ClientConfig"),
+        ({"may_subscribe": may_it}, "may_subscribe is a plain function"),
+    ],
+)
+def test_what_a_server_cannot_be_made_of_is_refused(options: Any, text: str) -> None:
+    given: dict[str, Any] = {"codec": tp.Codec(), "dispatcher": tp.Dispatcher(), **options}
+    with pytest.raises(TypeError, match=text):
+        tp.Server(given.pop("codec"), given.pop("dispatcher"), **given)
+
+
+@live
+async def test_publishing_belongs_into_the_loops_thread() -> None:
+    server = make_server(config=OPEN)
+    assert server.publish(tp.MissionStarted(mission_id=MISSION)) == 0
+    async with serving(server) as url, tp.connect(url) as client:
+        await client.subscribe(tp.topics.MISSIONS)
+        event = tp.MissionStarted(mission_id=MISSION)
+        with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
+            await asyncio.to_thread(server.publish, event)
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(loop.call_soon_threadsafe, server.publish, event)
+        assert await anext(client.events()) == event
+
+
+@live
+async def test_a_closed_server_is_not_entered_again() -> None:
+    server = make_server()
+    async with server:
+        pass
+    with pytest.raises(RuntimeError, match="stays closed"):
+        async with server:
+            pass

@@ -148,6 +148,11 @@ def test_a_key_has_one_text_on_the_wire(kind: object) -> None:
         tp.Registry([space])
 
 
+def test_categories_come_in_a_list() -> None:
+    with pytest.raises(TypeError, match="put the one into a list"):
+        tp.Registry(tp.Category("space"))  # type: ignore[arg-type]
+
+
 def test_a_key_is_a_field_of_some_event() -> None:
     space = tp.Category("space", topic="rockets", key="rokcet")
 

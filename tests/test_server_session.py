@@ -280,6 +280,10 @@ class TestAuthentication:
         with pytest.raises(ValueError, match="aware"):
             Identity(USER, datetime(2026, 1, 1))
 
+    def test_is_of_a_user(self) -> None:
+        with pytest.raises(TypeError, match="user_id"):
+            Identity("somebody")  # type: ignore[arg-type]
+
     def test_leaves_no_token_behind(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         session = opened(ServerConfig())
@@ -325,11 +329,21 @@ class TestLimits:
             {"ping_interval": 0},
             {"auth_timeout": 0.0},
             {"rate_limit": 0},
+            {"pong_timeout": float("nan")},
+            {"max_message_size": True},
+            {"max_running": 2.5},
+            {"max_message_size": "64k"},
+            {"close_timeout": None},
         ],
     )
     def test_are_above_zero(self, limits: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match=r"must be >"):
+        with pytest.raises(ValueError, match=r"^\w+ is a (whole )?number above zero, not "):
             ServerConfig(**limits)
+
+    @pytest.mark.parametrize("choice", [None, 0, "", "no"])
+    def test_leave_nobody_in_by_mistake(self, choice: Any) -> None:
+        with pytest.raises(ValueError, match="require_auth is True or False"):
+            ServerConfig(require_auth=choice)
 
 
 class TestPermissions:

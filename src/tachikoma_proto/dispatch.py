@@ -57,8 +57,10 @@ class Registrar(Generic[C_co, Context]):
         """Register a handler, and hand it back as it came.
 
         Raises:
-            RegistryError: The command has a handler already.
+            RegistryError: The command has a handler already, or this cannot be called with a
+                command and the context.
         """
+        _refuse_what_takes_no_command(handler)
         if self._command in self._handlers:
             raise RegistryError(
                 f"{self._command.__qualname__} is handled twice: "
@@ -101,8 +103,14 @@ class Dispatcher(Generic[Context]):
                 returns the response that the command names, or an awaitable of that.
 
         Raises:
-            RegistryError: From the decorator, if the command has a handler already.
+            RegistryError: It is no command; from the decorator, if the command has a handler
+                already, or what is decorated cannot be one.
         """
+        given: object = command
+        if not isinstance(given, type) or not issubclass(given, Command):
+            raise RegistryError(
+                f"a handler is registered for the class of a command, not for {given!r}"
+            )
         return Registrar(command, self._handlers, self._coroutines)
 
     async def dispatch(self, command: Command[R], context: Context) -> R:
@@ -154,6 +162,18 @@ class Dispatcher(Generic[Context]):
             )
         reply: R | Awaitable[R] = handler(command, context)
         return reply
+
+
+def _refuse_what_takes_no_command(handler: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(handler).bind(None, None)
+    except ValueError:
+        return  # some built-in functions do not say what they take
+    except TypeError as error:
+        raise RegistryError(
+            f"{handler!r} cannot handle a command: it is called with the command and the context "
+            f"({error})"
+        ) from None
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -50,6 +50,8 @@ class Registry:
         *,
         owners: Mapping[Category, str] | None = None,
     ) -> None:
+        if isinstance(categories, Category):
+            raise TypeError("a registry is made of categories: put the one into a list")
         self._owners: Final = owners or {}
         self.categories: Final = self._by_name((*BUILTIN_CATEGORIES, *categories))
         self._specs = tuple(s for category in self.categories.values() for s in category.specs)

@@ -48,6 +48,9 @@ class Client:
             metrics=metrics,
         )
         self._keeper: Keeper | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        if token is not None and not isinstance(token, str) and not callable(token):
+            raise TypeError(f"a token is text, or a function that gives it, not {type(token)}")
 
     async def __aenter__(self) -> Self:
         """Connect and authenticate.
@@ -60,6 +63,7 @@ class Client:
         """
         if self._keeper is not None:
             raise RuntimeError("a client is entered once: make another one")
+        self._loop = asyncio.get_running_loop()
         self._keeper = self._make_keeper()
         try:
             await self._keeper.start()
@@ -96,8 +100,12 @@ class Client:
                 out; or there was no connection, and it was not sent. The text says which.
             InvalidMessageError: The server answered with something else than the command's reply.
             EncodeError: The server could not read the command; it was not sent.
+            ValueError: ``timeout`` is not above zero, or ``command`` is none that is answered.
+            RuntimeError: The client is not entered, or was entered in another event loop.
         """
         seconds = self._config.request_timeout if timeout is None else timeout
+        if not seconds > 0:
+            raise ValueError(f"timeout is a number of seconds above zero, not {seconds}")
         keeper = self._kept()
         name, is_sent = type(command).__qualname__, False
         try:
@@ -182,6 +190,8 @@ class Client:
     def _kept(self) -> Keeper:
         if self._keeper is None:
             raise RuntimeError("the client is not connected: enter it, with 'async with'")
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the client belongs to the event loop in which it was entered")
         return self._keeper
 
 

@@ -43,6 +43,8 @@ def connect(
 
     Raises:
         ImportError: ``websockets`` is not installed.
+        ValueError: The URL is none of a WebSocket.
+        TypeError: The token is neither text nor a function.
 
     Example::
 
@@ -55,6 +57,8 @@ def connect(
         raise ImportError(
             "connect needs websockets: pip install 'tachikoma-proto[websockets]'"
         ) from error
+    if urlsplit(url).scheme not in ("ws", "wss"):
+        raise ValueError("a URL begins with ws:// or wss://")
     codec = Codec() if codec is None else codec
     config = config or ClientConfig()
     is_local = _is_local(url)

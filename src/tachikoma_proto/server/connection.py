@@ -30,6 +30,10 @@ Authenticator: TypeAlias = Callable[[str], Awaitable[Identity | None]]
 CommandMessage: TypeAlias = IncomingMessage[Command[Any]]
 
 
+class _Misused(TypeError):
+    """The authenticator is not what it should be; the text may be logged."""
+
+
 class Connection:
     """Serves one transport.
 
@@ -171,11 +175,18 @@ class Connection:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise
-            log.error("session %s: no token can be checked: %s", self.session.id, places(error))
+            why = str(error) if isinstance(error, _Misused) else places(error)
+            log.error("session %s: no token can be checked: %s", self.session.id, why)
             self.session.fail(request.message_id)
 
     async def _identify(self, token: str) -> Identity | None:
         if self._authenticate is None:
             return None
+        checking: object = self._authenticate(token)
+        if not inspect.isawaitable(checking):
+            raise _Misused("authenticate has to be a coroutine function")
         async with asyncio.timeout(self.session.hub.config.auth_timeout):
-            return await self._authenticate(token)
+            identity: object = await checking
+        if identity is None or isinstance(identity, Identity):
+            return identity
+        raise _Misused(f"authenticate gives an Identity or None, not a {type(identity).__name__}")

@@ -1,6 +1,7 @@
 """``Server``: what accepted connections are given to, and events are published through."""
 
 import asyncio
+import inspect
 import logging
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ from tachikoma_proto.dispatch import Dispatcher
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.metrics import Metrics
+from tachikoma_proto.registry import Registry
 from tachikoma_proto.server.connection import Authenticator, Connection
 from tachikoma_proto.session.config import ServerConfig
 from tachikoma_proto.session.hub import Hub, MaySubscribe
@@ -38,7 +40,9 @@ class Server:
     tokens.
 
     Raises:
-        RegistryError: The dispatcher has a handler for a command that the session answers.
+        RegistryError: The dispatcher has a handler for a command that the session answers, or
+            that the codec does not know.
+        TypeError: What is given is something else.
         ValueError: Authentication is required, and there is nothing to authenticate with.
 
     Example::
@@ -60,23 +64,35 @@ class Server:
         may_subscribe: MaySubscribe | None = None,
     ) -> None:
         config = config or ServerConfig()
+        _refuse_other("codec", codec, Codec)
+        _refuse_other("dispatcher", dispatcher, Dispatcher)
+        _refuse_other("config", config, ServerConfig)
+        if inspect.iscoroutinefunction(may_subscribe):
+            raise TypeError("may_subscribe is a plain function: it is asked, and not waited for")
         if authenticate is None and config.require_auth:
             raise ValueError(
                 "authentication is required, and there is nothing to authenticate with: "
                 "give authenticate=…, or ServerConfig(require_auth=False)"
             )
-        _refuse_own_handlers(dispatcher)
+        _refuse_idle_handlers(dispatcher, codec.registry)
         self._hub = Hub(codec, config, metrics=metrics, may_subscribe=may_subscribe)
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._connections: dict[Connection, asyncio.Task[Any]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closing = False
 
     def __repr__(self) -> str:
         return f"<Server of {len(self._connections)} sessions>"
 
     async def __aenter__(self) -> Self:
-        """Close the server when the block ends."""
+        """Close the server when the block ends.
+
+        Raises:
+            RuntimeError: It was closed before.
+        """
+        if self._is_closing:
+            raise RuntimeError("a server that was closed stays closed: make another one")
         return self
 
     async def __aexit__(
@@ -100,10 +116,11 @@ class Server:
         Args:
             transport: The connection, open.
         """
-        _refuse_own_handlers(self._dispatcher)  # some may have come later
+        _refuse_idle_handlers(self._dispatcher, self._hub.codec.registry)  # some may be new
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
-        now = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
         connection = Connection(
             transport, self._hub.open(now), self._dispatcher, self._authenticate
         )
@@ -135,7 +152,13 @@ class Server:
             EncodeError: A peer could not read it, or no category of the registry holds it. It is
                 not looked at while nobody subscribes.
             RegistryError: Its category has no topic.
+            RuntimeError: It is called in another thread than that of the event loop.
         """
+        if self._connections and not _is_running(self._loop):
+            raise RuntimeError(
+                "publish belongs into the thread of the server's event loop; from another one, "
+                "use loop.call_soon_threadsafe(server.publish, event)"
+            )
         return self._hub.publish(event)
 
     async def close(self, *, timeout: float = 10.0) -> None:
@@ -168,10 +191,28 @@ class Server:
             await asyncio.wait(self._connections.values())
 
 
-def _refuse_own_handlers(dispatcher: Dispatcher[Session]) -> None:
+def _refuse_other(name: str, given: object, wanted: type) -> None:
+    if not isinstance(given, wanted):
+        raise TypeError(f"{name} is a {wanted.__name__}, not {given!r}")
+
+
+def _refuse_idle_handlers(dispatcher: Dispatcher[Session], registry: Registry) -> None:
+    """Refuse handlers that would never be called."""
     own: tuple[type[Command[Any]], ...] = (Authenticate, *OWN_COMMANDS)
-    for command in own:
-        if command in dispatcher.handlers:
+    for command in dispatcher.handlers:
+        if command in own:
             raise RegistryError(
                 f"{command.__qualname__} has a handler, but the session answers it itself"
             )
+        if registry.spec_of(command) is None:
+            raise RegistryError(
+                f"{command.__qualname__} has a handler, but the server's codec does not know it; "
+                "a codec of installed extensions is Codec(Registry.discover())"
+            )
+
+
+def _is_running(loop: asyncio.AbstractEventLoop | None) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -80,11 +80,11 @@ class ClientSession(Conversation[ClientHappening]):
 
         Raises:
             EncodeError: The server could not read it.
-            ValueError: It is a keepalive, which is not answered.
+            ValueError: It is no command that is answered.
         """
         spec = self._codec.registry.spec_of(type(command))
-        if spec is not None and spec.kind is Kind.KEEPALIVE:
-            raise ValueError(f"{spec.owner} is not answered, so it cannot be asked")
+        if spec is not None and spec.kind is not Kind.COMMAND:
+            raise ValueError(f"{spec.owner} is no command that is answered: it cannot be asked")
         message_id = uuid4()
         text = self._codec.encode(command, id=message_id)
         self._waiting[message_id] = spec.reply if spec else None

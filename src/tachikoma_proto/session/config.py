@@ -1,13 +1,30 @@
 """The limits of a connection, on either side; times are in seconds."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen, validators
 
-_count: Final = validators.and_(validators.instance_of(int), validators.ge(1))
-_seconds: Final = validators.gt(0.0)
-_optional_seconds: Final[Callable[[Any, Any, Any], Any]] = validators.optional(_seconds)
+_Check: TypeAlias = Callable[[Any, Any, Any], Any]
+
+
+def _count(_: object, field: "Attribute[Any]", value: object) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{field.name} is a whole number above zero, not {value!r}")
+
+
+def _seconds(_: object, field: "Attribute[Any]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"{field.name} is a number above zero, not {value!r}")
+
+
+def _yes_or_no(_: object, field: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{field.name} is True or False, not {value!r}")
+
+
+_optional_count: Final[_Check] = validators.optional(_count)
+_optional_seconds: Final[_Check] = validators.optional(_seconds)
 
 
 @frozen(kw_only=True)
@@ -33,14 +50,14 @@ class ServerConfig:
         close_timeout: How many seconds the closing of a connection may take.
 
     Raises:
-        ValueError: A limit is not above zero.
+        ValueError: A limit is not a number above zero, or a choice neither True nor False.
     """
 
     max_message_size: int = field(default=64 * 1024, validator=_count)
     ping_interval: float | None = field(default=30.0, validator=_optional_seconds)
     pong_timeout: float = field(default=10.0, validator=_seconds)
     auth_timeout: float = field(default=5.0, validator=_seconds)
-    require_auth: bool = True
+    require_auth: bool = field(default=True, validator=_yes_or_no)
     max_auth_attempts: int = field(default=5, validator=_count)
     max_pending: int = field(default=100, validator=_count)
     max_subscriptions: int = field(default=100, validator=_count)
@@ -71,7 +88,7 @@ class ClientConfig:
         close_timeout: How many seconds the closing of a connection may take.
 
     Raises:
-        ValueError: A limit is not above zero.
+        ValueError: A limit is not a number above zero, or a choice neither True nor False.
     """
 
     open_timeout: float = field(default=10.0, validator=_seconds)
@@ -79,8 +96,8 @@ class ClientConfig:
     ping_interval: float | None = field(default=30.0, validator=_optional_seconds)
     pong_timeout: float = field(default=10.0, validator=_seconds)
     max_events: int = field(default=10_000, validator=_count)
-    reconnect: bool = True
+    reconnect: bool = field(default=True, validator=_yes_or_no)
     backoff_base: float = field(default=0.5, validator=_seconds)
     backoff_max: float = field(default=30.0, validator=_seconds)
-    max_attempts: int | None = field(default=None, validator=validators.optional(_count))
+    max_attempts: int | None = field(default=None, validator=_optional_count)
     close_timeout: float = field(default=5.0, validator=_seconds)

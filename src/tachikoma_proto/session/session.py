@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 
 from tachikoma_proto.base import Event
 from tachikoma_proto.timestamps import utc_now
@@ -25,10 +25,11 @@ class Identity:
         expires_at: Until when the token is good, aware; None if it does not expire.
 
     Raises:
+        TypeError: The user is no UUID.
         ValueError: The time is naive.
     """
 
-    user_id: UUID
+    user_id: UUID = field(validator=validators.instance_of(UUID))
     expires_at: datetime | None = field(default=None, validator=_aware)
 
 
