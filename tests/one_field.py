@@ -78,7 +78,9 @@ def scalars(category: Category) -> None:
 
 def message_of(kind: Any, default: Any = attrs.NOTHING, **options: Any) -> Any:
     field = attrs.field(type=kind, default=default, **options)
-    return attrs.make_class("M", {"v": field}, bases=(tp.Response,), frozen=True, kw_only=True)
+    return attrs.make_class(
+        "M", {"v": field}, bases=(tp.Response,), frozen=True, kw_only=True, slots=True
+    )
 
 
 def codec_of(cls: Any) -> Codec:

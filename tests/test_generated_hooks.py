@@ -5,13 +5,15 @@ import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import attrs
 import pytest
 from attrs import Factory, field, frozen
 from cattrs import Converter
 from hypothesis import given, strategies as st
+from one_field import Target, Tree, message_of
 from rig import SPECS, BuildRig, Checked, Part, RigBuilt, RigLost, rig, types_in
 
 import tachikoma_proto as tp
@@ -197,3 +199,66 @@ def test_text_that_is_nested_too_deep_is_refused() -> None:
     for too_deep in ([nested], {"a": [[[nested]]]}):
         with pytest.raises(tp.EncodeError, match="levels"):
             codec.encode(tp.ErrorResponse(code="x", message="", details=too_deep))
+
+
+class TestClassesThatHoldThemselves:
+    """They are written as strictly as others; what cattrs falls back to is not."""
+
+    @pytest.mark.parametrize("children", ["1.2.3", 7, (Target(host="h", port=1),)])
+    @pytest.mark.parametrize("accelerated", [False, True])
+    def test_are_checked_when_they_are_written(self, children: Any, accelerated: bool) -> None:
+        if accelerated:
+            pytest.importorskip("msgspec")
+        tree = Tree(name="a", children=children)
+        for cls, value in ((message_of(Tree), tree), (message_of(tuple[Tree, ...]), (tree,))):
+            category = tp.Category("x")
+            category.response("m")(cls)
+            codec = tp.Codec(tp.Registry([category]), accelerated=accelerated)
+            codec.encode(cls(v=Tree(name="a") if value is tree else ()))
+            with pytest.raises(tp.EncodeError, match=r"^\$\.payload\.v.*children") as caught:
+                codec.encode(cls(v=value))
+            assert caught.value.errors
+
+    def test_may_be_many_and_hold_one_another(self) -> None:
+        """The first message of each takes no longer for it."""
+        nodes: list[Any] = []
+        for number in range(12):
+            fields = {
+                f"f{i}": attrs.field(type=node | None, default=None) for i, node in enumerate(nodes)
+            }
+            fields["v"] = attrs.field(type=int, default=0)
+            nodes.append(attrs.make_class(f"Node{number}", fields, frozen=True, kw_only=True))
+        cls = message_of(nodes[-1])
+        visited = 0
+
+        class Counted(dict[type, Any]):
+            def __getitem__(self, key: type) -> Any:
+                nonlocal visited
+                visited += 1
+                return super().__getitem__(key)
+
+        category = tp.Category("x")
+        category.response("m")(cls)
+        records = Counted(tp.Registry([category]).records)
+        assert depth_of(Record(cls), records, ()) == 1 + len(nodes)
+        assert visited < 20 * len(nodes)
+
+
+@pytest.mark.parametrize("accelerated", [False, None])
+def test_bounds_of_a_field_need_not_be_numbers_that_python_can_spell(
+    accelerated: bool | None,
+) -> None:
+    unbounded = tp.IntRange("any", -math.inf, math.inf)  # type: ignore[arg-type]
+    cls = message_of(Annotated[int, unbounded])
+    category = tp.Category("x")
+    category.response("m")(cls)
+    codec = tp.Codec(tp.Registry([category]), accelerated=accelerated)
+    for number in (0, -5, 2**70):
+        text = codec.encode(cls(v=number))
+        assert codec.decode_server_message(text).payload == cls(v=number)
+
+
+def test_what_is_kept_and_is_no_object_is_refused() -> None:
+    kept = tp.UnknownMessage(type="x", members=3)  # type: ignore[arg-type]
+    with pytest.raises(tp.EncodeError, match="members that are a JSON object"):
+        tp.Codec(accelerated=False).encode(kept)

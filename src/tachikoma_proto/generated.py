@@ -55,6 +55,13 @@ class Code:
             self.add(f"{items}.append({item})")
         self.add(f"{variable} = {items if container == 'list' else f'{container}({items})'}")
 
+    def default(self, cls: type[Any], name: str) -> str:
+        """Give an expression for the default of a field, made anew where a factory makes it."""
+        default: Any = attrs.fields_dict(cls)[name].default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            return f"{self.bind(default.factory)}()"
+        return self.bind(default)
+
     def fresh(self, prefix: str) -> str:
         """Give a variable's name that was not used yet."""
         return f"{prefix}{next(self._numbers)}"
@@ -100,7 +107,7 @@ def maker_of(cls: type[Any]) -> Callable[..., Any]:
     """Generate a function that makes an instance of an attrs class of its fields, in order.
 
     Args:
-        cls: The class.
+        cls: The class, an envelope: no field is named as a variable of the function's own.
     """
     names = {attribute.name: attribute.name for attribute in attrs.fields(cls)}
     code = Code()

@@ -24,9 +24,14 @@ def twin_of(cls: type[Any]) -> type[Any] | None:
         A class whose instances may be given ``cls`` as their class once all fields are set; None
         if the constructor does more than that.
     """
-    if _constructor_does_more(cls) or _watches_subclasses(cls) or not attrs.fields(cls):
-        return None
-    return plain_twin(cls)
+    return plain_twin(cls) if may_have_twin(cls) else None
+
+
+def may_have_twin(cls: type[Any]) -> bool:
+    """Tell whether the constructor of a class does nothing but set fields, of which it has some."""
+    return (
+        not _constructor_does_more(cls) and not _watches_subclasses(cls) and attrs.fields(cls) != ()
+    )
 
 
 def plain_twin(cls: type[Any]) -> type[Any]:

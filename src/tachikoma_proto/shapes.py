@@ -140,33 +140,34 @@ def _nested_below(cls: type, records: Records) -> set[type]:
     return seen
 
 
-def depth_of(
-    shape: Shape, records: Records, scalars: Container[type], around: tuple[type, ...] = ()
-) -> float:
+def depth_of(shape: Shape, records: Records, scalars: Container[type]) -> float:
     """Tell how deep the JSON of a shape may be nested.
 
     Args:
         shape: The shape.
         records: The fields by class.
         scalars: The types that are declared as leaves, of which nothing is known.
-        around: The classes that it stands in.
 
     Returns:
         The levels of objects and arrays; infinity if its types set no limit.
     """
-    match shape:
-        case Leaf(kind):
-            return math.inf if kind is Any or kind in scalars else 0
-        case Maybe(inner):
-            return depth_of(inner, records, scalars, around)
-        case Array(_, inner) | Map(_, inner):
-            return 1 + depth_of(inner, records, scalars, around)
-        case Record(cls) if cls in around:
-            return math.inf
-        case Record(cls):
-            shapes = [field.shape for field in records[cls]]
-            within = (*around, cls)
-            return 1 + max((depth_of(s, records, scalars, within) for s in shapes), default=0)
+    known: dict[type, float] = dict.fromkeys(holding_themselves(records), math.inf)
+
+    def depth(shape: Shape) -> float:
+        match shape:
+            case Leaf(kind):
+                return math.inf if kind is Any or kind in scalars else 0
+            case Maybe(inner):
+                return depth(inner)
+            case Array(_, inner) | Map(_, inner):
+                return 1 + depth(inner)
+            case Record(cls):
+                if cls not in known:
+                    fields = (depth(field.shape) for field in records[cls])
+                    known[cls] = 1 + max(fields, default=0)
+                return known[cls]
+
+    return depth(shape)
 
 
 def describe_field(field: RecordField, records: Records) -> str:

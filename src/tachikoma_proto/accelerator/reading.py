@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
 
-import attrs
 from msgspec import UNSET
 
 from tachikoma_proto.accelerator.structs import Structs, Unsure
@@ -197,18 +196,12 @@ class _Records:
             self._value(field.shape, variable)
             return variable
         with code.block(f"if {variable} is UNSET:"):
-            code.add(f"{variable} = {self._default(cls, field.name)}")
+            code.add(f"{variable} = {code.default(cls, field.name)}")
         with code.block("else:"):
             code.add(f"{counter} += 1")
             if self._structs.can_read(field.shape):  # otherwise it is null
                 self._value(field.shape, variable)
         return variable
-
-    def _default(self, cls: type[Any], name: str) -> str:
-        default: Any = attrs.fields_dict(cls)[name].default
-        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-            return f"{self._code.bind(default.factory)}()"
-        return self._code.bind(default)
 
     def _value(self, shape: Shape, variable: str) -> None:
         """Check the value in a variable, account for its commas, and finish it."""

@@ -165,7 +165,7 @@ class _Records:
         if kind in (str, bool, UUID):
             code.add(f"if type({variable}) is not {kind.__name__}: raise Unsure")
         elif isinstance(bounds, IntRange):
-            inside = f"{bounds.low} <= {variable} <= {bounds.high}"
+            inside = f"{code.bind(bounds.low)} <= {variable} <= {code.bind(bounds.high)}"
             code.add(f"if type({variable}) is not int or not {inside}: raise Unsure")
         elif kind is float or isinstance(bounds, FloatRange):
             limit = code.bind(bounds.limit if isinstance(bounds, FloatRange) else math.inf)

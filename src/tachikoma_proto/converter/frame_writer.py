@@ -24,6 +24,9 @@ from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import Record, RecordField, depth_of
 from tachikoma_proto.specs import Kind, MessageSpec, Sender
 
+_UNTOLD: Final = FieldError("$", "a message that can be written")
+"""What is said of a message that is refused and has no fault that could be found."""
+
 _IN_ENVELOPE: Final = frozenset(field.name for field in OUTGOING)
 
 _WritePayload: TypeAlias = Callable[[Any], str]
@@ -66,7 +69,7 @@ class FrameWriter:
             return write(envelope) if write else self._writer_of(envelope)(envelope)
         except REFUSALS:
             pass
-        raise EncodeError(errors=cap(self._explain(envelope)))
+        raise EncodeError(errors=cap(self._explain(envelope)) or [_UNTOLD])
 
     def _writer_of(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> _WriteFrame:
         """Find how a payload that goes with its envelope is written."""
@@ -135,6 +138,8 @@ class FrameWriter:
                 _free_members(payload)
             except Mismatch as mismatch:
                 yield FieldError("$", mismatch.expected)
+            except REFUSALS:
+                yield FieldError("$", "members that are a JSON object")
         else:
             yield from find_faults(side, Record(type(payload)), payload, ("payload",))
 

@@ -22,7 +22,7 @@ from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.mismatch import Mismatch
 from tachikoma_proto.converter.scalars import JSON_INTEGER
 from tachikoma_proto.generated import Code
-from tachikoma_proto.instances import twin_of
+from tachikoma_proto.instances import may_have_twin
 from tachikoma_proto.shapes import Leaf, Maybe, RecordField, Shape
 from tachikoma_proto.timestamps import parse_timestamp
 from tachikoma_proto.uuids import parse_uuid
@@ -43,7 +43,7 @@ def can_generate(cls: type[Any]) -> bool:
     """Tell whether an attrs class can be read without its constructor."""
     defaults = [attribute.default for attribute in attrs.fields(cls)]
     return not any(getattr(default, "takes_self", False) for default in defaults) and (
-        not defaults or twin_of(cls) is not None
+        not defaults or may_have_twin(cls)
     )
 
 
@@ -86,7 +86,7 @@ def _field(code: Code, cls: type[Any], field: RecordField, converter: Converter)
         code.add(f"{variable} = value[{field.name!r}]")
         _value(code, field.shape, variable, converter)
         return variable
-    default = _default(code, cls, field.name)
+    default = code.default(cls, field.name)
     if isinstance(field.shape, Maybe):  # the default is None, and null is the same
         code.add(f"{variable} = value.get({field.name!r})")
         _value(code, field.shape, variable, converter)
@@ -97,13 +97,6 @@ def _field(code: Code, cls: type[Any], field: RecordField, converter: Converter)
     with code.block("else:"):
         code.add(f"{variable} = {default}")
     return variable
-
-
-def _default(code: Code, cls: type[Any], name: str) -> str:
-    default: Any = attrs.fields_dict(cls)[name].default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return f"{code.bind(default.factory)}()"
-    return code.bind(default)
 
 
 def _value(code: Code, shape: Shape, variable: str, converter: Converter) -> None:
@@ -134,7 +127,8 @@ def _unusual(code: Code, kind: Any, variable: str) -> str:
         return f"type({variable}) is not {kind.__name__}"
     bounds = JSON_INTEGER if kind is int else bounds_of(kind)
     if isinstance(bounds, IntRange):
-        return f"type({variable}) is not int or not {bounds.low} <= {variable} <= {bounds.high}"
+        inside = f"{code.bind(bounds.low)} <= {variable} <= {code.bind(bounds.high)}"
+        return f"type({variable}) is not int or not {inside}"
     if kind is float or isinstance(bounds, FloatRange):
         limit = bounds.limit if isinstance(bounds, FloatRange) else math.inf
         inside = f"{code.bind(-limit)} < {variable} < {code.bind(limit)}"

@@ -167,7 +167,7 @@ def _value(
         code.add(f"else: {variable} = {hook}({variable})")
         return f'"{{{variable}}}"'
     elif isinstance(bounds, IntRange):
-        inside = f"{bounds.low} <= {variable} <= {bounds.high}"
+        inside = f"{code.bind(bounds.low)} <= {variable} <= {code.bind(bounds.high)}"
         code.add(f"if type({variable}) is not int or not {inside}: {variable} = {hook}({variable})")
     elif kind is float or isinstance(bounds, FloatRange):
         limit = bounds.limit if isinstance(bounds, FloatRange) else math.inf

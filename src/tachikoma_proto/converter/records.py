@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from tachikoma_proto.converter.mismatch import Mismatch
 from tachikoma_proto.converter.record_reading import can_generate, make_record_reader
 from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import Maybe, holding_themselves
+from tachikoma_proto.shapes import Maybe, Shape, holding_themselves
 
 
 def configure_records(
@@ -34,7 +34,7 @@ def configure_records(
     is_record = registry.records.__contains__
     recursive = holding_themselves(registry.records)
     reader = partial(_reader, registry, recursive, forbid_unknown_fields)
-    writer = partial(_writer, registry)
+    writer = partial(_writer, registry, recursive)
     converter.register_structure_hook_factory(_class_that(is_record), reader)
     converter.register_unstructure_hook_factory(_class_that(is_record), writer)
 
@@ -79,9 +79,15 @@ def _reader(
     return read
 
 
-def _writer(registry: Registry, cls: Any, converter: Converter) -> Callable[[Any], Any]:
+def _writer(
+    registry: Registry, recursive: Container[type], cls: Any, converter: Converter
+) -> Callable[[Any], Any]:
+    # A hook for each field: where cattrs does not get one, it goes by the type of the value.
+    find_hook = partial(_late_hook if cls in recursive else _hook, converter)
     overrides: Any = {
-        field.name: override(omit_if_default=isinstance(field.shape, Maybe))
+        field.name: override(
+            omit_if_default=isinstance(field.shape, Maybe), unstruct_hook=find_hook(field.shape)
+        )
         for field in registry.records[cls]
     }
     write_fields = make_dict_unstructure_fn(cls, converter, **overrides)
@@ -91,5 +97,21 @@ def _writer(registry: Registry, cls: Any, converter: Converter) -> Callable[[Any
         if type(value) is not cls:
             raise Mismatch(f"an instance of {cls.__qualname__}")
         return {**tags, **write_fields(value)}
+
+    return write
+
+
+def _hook(converter: Converter, shape: Shape) -> Callable[[Any], Any]:
+    """Find the hook that writes a shape; None is left out before it is called."""
+    if isinstance(shape, Maybe):
+        return _hook(converter, shape.inner)
+    return converter.get_unstructure_hook(shape.type)
+
+
+def _late_hook(converter: Converter, shape: Shape) -> Callable[[Any], Any]:
+    """Find the hook when it is needed, since a class that holds itself has none before."""
+
+    def write(value: Any) -> Any:
+        return _hook(converter, shape)(value)
 
     return write
