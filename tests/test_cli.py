@@ -1,5 +1,6 @@
 """The command ``tachikoma-proto``, as a user calls it."""
 
+import importlib.metadata
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_process import shown_on_a_terminal
 
 import tachikoma_proto as tp
 from tachikoma_proto.cli import main
@@ -32,6 +34,16 @@ def read_terminal(terminal: int) -> bytes:
         return os.read(terminal, 2**16)
     except OSError:  # how Linux says that the other end is closed
         return b""
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Give what is said of arguments that are wrong."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
 
 
 def inspect_json(path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> list[Any]:
@@ -235,6 +247,92 @@ class TestTypes:
         head, *rows = capsys.readouterr().out.splitlines()
         assert head.split() == "type direction category tag fields reply owner".split()
         assert len({row.index("from ") for row in rows}) == 1, "columns are aligned"
+
+    def test_on_a_terminal_it_keeps_to_the_width(self) -> None:
+        status, shown = shown_on_a_terminal([*COMMAND, "types"], columns=80)
+        head, *lines = shown.splitlines()
+        assert status == 0
+        assert head.split() == "type direction category tag".split()
+        assert max(map(len, [head, *lines])) <= 80
+        found = lines.index("subscribe              from client  subscription  subscribe")
+        assert lines[found + 1 : found + 4] == [
+            "    topic: str, filters?: {mission_id?: uuid, session_id?: uuid, event_types?:",
+            "        [str]}",
+            "    reply: ack; owner: tachikoma_proto",
+        ]
+
+    def test_on_a_wide_terminal_it_is_the_table(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["types"]) == 0
+        status, shown = shown_on_a_terminal([*COMMAND, "types"], columns=400)
+        assert (status, shown) == (0, capsys.readouterr().out)
+
+
+class TestArguments:
+    """What is true of the arguments of every subcommand."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--token", "s3cr3t", "watch", "ws://h"],
+            ["watch", "ws://h", "--token", "s3cr3t"],
+            ["watch", "ws://h", "--token=s3cr3t"],
+            ["watch", "ws://h", "--token"],
+            ["watch", "--token", "s3cr3t"],
+            ["send", "ws://h", "--token", "s3cr3t", "ping"],
+            ["send", "ws://h", "ping", "--token=s3cr3t"],
+        ],
+    )
+    def test_a_token_is_none(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        err = refused(arguments, capsys)
+        assert err.splitlines()[-1].endswith(
+            "a token is never an argument: other users can see the arguments of a process; "
+            "a token goes into the variable TACHIKOMA_TOKEN, or a file and --token-file"
+        )
+        assert "s3cr3t" not in err
+        assert "--token " not in err, "it is hidden"
+
+    @pytest.mark.parametrize(
+        ("arguments", "shown"),
+        [
+            (["watch", "ws://h", "--tok", "s3cr3t"], "--tok, 1 not shown"),
+            (["send", "ws://h", "--tok=s3cr3t", "ping"], "--tok"),
+            (["watch", "ws://h", "s3cr3t", "s3cr3t=="], "2 not shown"),
+            (["watch", "ws://h", "mission_id=s3cr3t"], "mission_id"),
+            (["demo", "--token", "s3cr3t"], "--token, 1 not shown"),
+            (["demo", "--speed", "1", "--pl"], "--pl"),
+            (["inspect", "--bad", "s3cr3t"], "--bad"),
+        ],
+    )
+    def test_none_is_abbreviated_and_what_is_not_known_is_not_shown(
+        self, arguments: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        err = refused(arguments, capsys)
+        assert err.endswith(f"error: unrecognized arguments: {shown}\n")
+        assert "s3cr3t" not in err
+
+    def test_which_are_missing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        err = refused(["send"], capsys)
+        assert err.endswith("the following arguments are required: URL, TYPE\n")
+
+
+class TestVersion:
+    def test_it_is_the_distributions(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(["--version"])
+        assert caught.value.code == 0
+        version = importlib.metadata.version("tachikoma-proto")
+        assert capsys.readouterr().out == f"tachikoma-proto {version}\n"
+
+    def test_there_is_none_of_what_is_not_installed(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def version(name: str) -> str:
+            raise importlib.metadata.PackageNotFoundError(name)
+
+        monkeypatch.setattr(importlib.metadata, "version", version)
+        assert "it is not installed" in refused(["--version"], capsys)
 
 
 def test_it_is_a_module_too() -> None:

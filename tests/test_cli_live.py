@@ -4,10 +4,12 @@ import json
 import re
 import shlex
 import signal
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 import tachikoma_proto as tp
 from tachikoma_proto.cli import main
+from tachikoma_proto.cli.brief import brief, clock
 
 pytest.importorskip("websockets")
 
@@ -28,6 +31,9 @@ from cli_process import (
 )
 from cli_server import MISSION, OTHER, PATIENCE, TOKEN, ServerThread, progress, running
 from cli_vault import Box, FillVault, Lid, VaultOpened, vault
+from websockets.exceptions import InvalidMessage
+
+from tachikoma_proto.cli.reason import reason
 
 DEMO = [*COMMAND, "demo", "--speed", "1000"]
 ESCAPE = "\x1b["
@@ -175,10 +181,16 @@ class TestWatch:
     @pytest.mark.parametrize(
         ("filters", "fault"),
         [
-            (["mission_id=7"], "$.payload.filters.mission_id: expected a UUID"),
-            (["color=red"], "$.payload.filters: no field 'color'; there are mission_id, "),
-            ([f"mission_id={MISSION}"] * 2, "$.payload.filters.mission_id: it is given twice"),
-            (["progress"], "a field is given as FIELD=VALUE"),
+            (["mission_id=7"], "--filter mission_id: expected a UUID\n"),
+            (
+                ["mission_id=7", "session_id=7"],
+                "--filter mission_id: expected a UUID\n  --filter session_id: expected a UUID\n",
+            ),
+            (["event_types=[7]"], "--filter event_types[0]: expected a string\n"),
+            (["mission_id.x=7"], "--filter mission_id: it has no fields that could be given"),
+            (["color=red"], "--filter: no field 'color'; there are mission_id, "),
+            ([f"mission_id={MISSION}"] * 2, "--filter mission_id: it is given twice\n"),
+            (["progress"], "--filter is given as NAME=VALUE; one has no '='\n"),
         ],
     )
     def test_bad_filters(
@@ -186,7 +198,26 @@ class TestWatch:
     ) -> None:
         given = [part for one in filters for part in ("--filter", one)]
         assert main(["watch", "ws://localhost:1", *given]) == 2
-        assert fault in capsys.readouterr().err
+        assert capsys.readouterr().err.startswith(f"tachikoma-proto: {fault}")
+
+    def test_a_topic_that_is_no_text(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["watch", "ws://localhost:1", "--topic", "\udcff"]) == 2
+        assert capsys.readouterr().err.startswith("tachikoma-proto: --topic: expected ")
+
+    @pytest.mark.parametrize("option", [[], ["--plugins"]])
+    def test_events_that_nobody_knows(
+        self, server: ServerThread, option: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        server.publish(progress(), to=3)
+        names = "event_types=progres,mission.progress,forge.created,progress"
+        assert main(["watch", server.url, "--filter", names, "--count", "1", *option]) == 0
+        *warnings, _ = capsys.readouterr().err.splitlines()
+        head = "tachikoma-proto: --filter event_types: no known event is called"
+        hint = "" if option else "; --plugins knows the messages of installed extensions"
+        assert len(warnings) == 2
+        assert warnings[0].startswith(f"{head} 'progres'; there are created, started, progress, ")
+        assert warnings[1].startswith(f"{head} 'forge.created'; ")
+        assert all(line.endswith(f"version_update{hint}") for line in warnings)
 
     def test_a_topic_that_nobody_owns(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
@@ -220,6 +251,7 @@ class TestWatch:
         assert process.returncode == 2
         assert "tachikoma-proto: the server no longer takes us: auth_required" in err
         assert "wr0ng" not in err
+        assert "no longer takes the token" not in err, "it is said once"
 
     def test_interrupted(self, server: ServerThread) -> None:
         process = started("watch", server.url, program=INTERRUPTIBLE)
@@ -246,6 +278,34 @@ class TestWatch:
             assert re.search(bar, shown)
         assert "MissionProgress" not in shown
         assert f"{ESCAPE}31mevent.mission" in shown
+
+    def test_on_a_terminal_times_and_ids_are_short(
+        self, server: ServerThread, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NO_COLOR", "1")
+        server.publish(tp.MissionFailed(mission_id=MISSION, error=f"{OTHER} is late"), to=3)
+        command = [*COMMAND, "watch", server.url, "--count", "1"]
+        status, shown = shown_on_a_terminal(command, columns=120)
+        assert status == 0, shown
+        line = r"\d\d:\d\d:\d\d\.\d{3}  event\.mission   "
+        line += r"MissionFailed\(mission_id=67e5…, error='16fd… is late'\)"
+        assert re.search(line, shown), shown
+
+    def test_the_time_is_that_of_the_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TZ", "XYZ-05:30")
+        time.tzset()
+        try:
+            assert clock(datetime(2026, 1, 2, 3, 4, 5, 678_999, UTC)) == "08:34:05.678"
+            far = datetime.max.replace(tzinfo=timezone(timedelta(0)))
+            assert clock(far) == "23:59:59.999"
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
+    def test_ids_of_what_is_not_known_are_short_too(self) -> None:
+        unknown = {"payload": {"id": str(MISSION), "number": 7}}
+        assert brief(unknown, shortens_ids=True) == "{'payload': {'id': '67e5…', 'number': 7}}"
+        assert brief(unknown) == repr(unknown)
 
 
 class TestSend:
@@ -301,6 +361,8 @@ class TestSend:
         ("given", "fault"),
         [
             (["weather"], "there is no command 'weather'; there are subscribe, "),
+            (["weather"], "ping; --plugins knows the messages of installed extensions\n"),
+            (["mission_status", "mission_id=7"], "mission_status cannot be sent:\n  $.payload."),
             (["pong"], "there is no command 'pong'"),
             (["mission_status"], "$.payload.mission_id: expected a UUID"),
             (["mission_status", "mission_id=7"], "$.payload.mission_id: expected a UUID"),
@@ -321,6 +383,12 @@ class TestSend:
         assert out == ""
         assert fault in err
         assert TOKEN not in err
+
+
+def untrusted(text: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, f"certificate verify failed: {text} (_ssl.c:1)")
+    error.verify_message = text
+    return error
 
 
 class TestTheServer:
@@ -367,6 +435,24 @@ class TestTheServer:
         file.write_text("\n")
         assert main(command) == 2
         assert capsys.readouterr().err == f"tachikoma-proto: there is no token in {file}\n"
+        file.write_bytes(b"s3cr3t\xff")
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"tachikoma-proto: {file} is not UTF-8 text\n"
+
+    def test_a_token_with_the_end_of_its_line(
+        self,
+        server: ServerThread,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        command = ["send", server.url, "session_info"]
+        monkeypatch.setenv("TACHIKOMA_TOKEN", f"{TOKEN}\n")
+        assert main(command) == 0
+        assert "authenticated=True" in capsys.readouterr().out
+        monkeypatch.setenv("TACHIKOMA_TOKEN", "s3cr3t\udcff")
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert err == "tachikoma-proto: the variable TACHIKOMA_TOKEN is not UTF-8 text\n"
 
     def test_no_token(
         self,
@@ -381,12 +467,65 @@ class TestTheServer:
         assert main(["watch", server.url]) == 2
         assert "auth_required" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("url", ["localhost:1", "http://localhost", "ws://", "ws://h:x"])
+    @pytest.mark.parametrize("url", ["localhost:1", "http://localhost", "ws://", "ws://[h"])
     def test_what_is_no_url(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             main(["send", url, "ping"])
         assert caught.value.code == 2
         assert "a URL begins with ws:// or wss://" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("url", ["ws://h:99999", "ws://h:x", "wss://h:0", "ws://h:-1"])
+    def test_what_is_no_port(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(["watch", url])
+        assert caught.value.code == 2
+        err = capsys.readouterr().err
+        assert err.endswith("argument URL: the port of a URL is a number from 1 to 65535\n")
+
+    def test_a_server_without_tls(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = server.url.replace("ws://", "wss://")
+        assert main(["send", url, "ping"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"tachikoma-proto: cannot talk to {url}: ")
+        assert err.endswith("; is it a wss:// server?\n")
+        assert "Error" not in err
+
+    @pytest.mark.parametrize(
+        ("error", "scheme", "words"),
+        [
+            (ConnectionResetError(), "wss", "the connection was reset; is it a wss:// server?"),
+            (
+                ConnectionResetError(104, "Connection reset by peer"),
+                "wss",
+                "Connection reset by peer; is it a wss:// server?",
+            ),
+            (ConnectionResetError(), "ws", "the connection was reset"),
+            (BrokenPipeError(), "ws", "the connection ended before it stood"),
+            (EOFError(), "ws", "the connection ended before it stood"),
+            (TimeoutError(), "ws", "it took too long"),
+            (OSError(), "ws", "it failed, and nothing more is known (OSError)"),
+            (OSError("bad\x1b"), "ws", r"bad\x1b"),
+            (
+                InvalidMessage("did not receive a valid HTTP response"),
+                "ws",
+                "did not receive a valid HTTP response; is it a ws:// server?",
+            ),
+            (
+                ssl.SSLError(1, "[SSL: X] (_ssl.c:1)"),
+                "wss",
+                "no TLS: it failed; is it a wss:// server?",
+            ),
+            (
+                untrusted("self-signed certificate"),
+                "wss",
+                "the server's certificate is not taken: self-signed certificate",
+            ),
+        ],
+    )
+    def test_why_it_cannot_be_talked_to(self, error: Exception, scheme: str, words: str) -> None:
+        assert reason(error, f"{scheme}://localhost") == words
 
 
 class TestExtensions:
@@ -461,9 +600,17 @@ class TestExtensions:
     def test_what_is_not_known_is_shown(
         self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        vault_server.publish(VaultOpened(box=Box(name="a")))
-        assert main(["watch", vault_server.url, "--topic", "vaults", "--count", "1"]) == 0
-        assert "UnknownEvent(type='event.vault', category='vault'" in capsys.readouterr().out
+        vault_server.publish(*[VaultOpened(box=Box(name="a"))] * 2)
+        assert main(["watch", vault_server.url, "--topic", "vaults", "--count", "2"]) == 0
+        out, err = capsys.readouterr()
+        assert "UnknownEvent(type='event.vault', category='vault'" in out
+        assert err.count("; --plugins knows the messages of installed extensions\n") == 1
+
+    def test_no_hint_at_what_is_given(
+        self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["send", "--plugins", vault_server.url, "weather"]) == 2
+        assert capsys.readouterr().err.endswith(", ping, vault_fill\n")
 
 
 def test_the_readmes_examples_run(server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:
@@ -495,4 +642,5 @@ def test_what_other_subcommands_do_not_need_is_not_loaded() -> None:
     code = "import sys, tachikoma_proto.cli as c; c.main(['types']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = done.stdout.splitlines()[-1].split()
-    assert not {"asyncio", "websockets", "tqdm", "tachikoma_proto.client"} & set(loaded)
+    costly = {"asyncio", "importlib.metadata", "ssl", "tachikoma_proto.client", "tqdm"}
+    assert not {*costly, "websockets"} & set(loaded)

@@ -6,13 +6,14 @@ Rules:
   text as it is, an array of texts with commas or as JSON, everything else as JSON.
 * The codec gives the verdict, and says what was expected where.
 * A secret is refused: every user of a machine can see the arguments of its processes.
+* Who gave options rather than fields is told of options: a path goes by the name that it has there.
 """
 
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from attrs import frozen
@@ -38,34 +39,65 @@ from tachikoma_proto.specs import Kind, Sender
 TEXTS: Final = (str, UUID, datetime)
 """What is written on the wire as a text."""
 
+C = TypeVar("C", bound=Command[Any])
 
-def command_given(
-    registry: Registry, message_type: str, assignments: Iterable[str]
-) -> Command[Any]:
-    """Make a command of what the command line says.
+NameOf: TypeAlias = Callable[[str], str]
+"""Tells what the user calls that which has a JSON path."""
+
+
+def command_named(registry: Registry, message_type: str, hint: str = "") -> type[Command[Any]]:
+    """Find the command that the command line names.
 
     Args:
         registry: Which commands there are.
         message_type: Which one it is.
-        assignments: ``FIELD=VALUE``, any number of them.
+        hint: What else to say if there is none.
 
     Raises:
-        CommandError: There is no such command or field, or the codec refuses a value.
+        CommandError: There is no such command.
     """
     spec = registry.spec_for(Sender.CLIENT, message_type)
     if spec is None or spec.kind is not Kind.COMMAND:
         known = ", ".join(spec.message_type for spec in registry if spec.kind is Kind.COMMAND)
-        raise CommandError(f"there is no command {message_type!r}; there are {known}")
+        raise CommandError(f"there is no command {message_type!r}; there are {known}{hint}")
+    return spec.cls
+
+
+def command_given(
+    registry: Registry, cls: type[C], assignments: Iterable[str], name_of: NameOf | None = None
+) -> C:
+    """Make a command of what the command line says.
+
+    Args:
+        registry: Which fields there are.
+        cls: The command's class.
+        assignments: ``FIELD=VALUE``, any number of them.
+        name_of: What the user calls the fields; if left out, the user knows the command, and
+            they go by their paths.
+
+    Raises:
+        CommandError: There is no such field, or the codec refuses a value.
+    """
+    spec = registry.spec_of(cls)
+    assert spec is not None, "a command that is in no category"
     payload: dict[str, Any] = {}
     for assignment in assignments:
-        _assign(registry, spec.cls, payload, assignment)
+        _assign(registry, cls, payload, assignment, name_of or str)
     codec = Codec(registry, forbid_unknown_fields=True, accelerated=False)
     try:
-        frame = json.dumps({"type": message_type, "payload": payload})
-        return codec.decode_command(frame).payload
+        frame = json.dumps({"type": spec.message_type, "payload": payload})
+        command = codec.decode_command(frame).payload
     except ProtocolError as error:
-        faults = [str(fault) for fault in error.errors] or [error.message]
-    raise CommandError("\n  ".join([f"{message_type} cannot be sent:", *faults]))
+        head = [] if name_of else [f"{spec.message_type} cannot be sent:"]
+        text = "\n  ".join([*head, *_faults(error, name_of or str)])
+        raise CommandError(text) from None
+    assert isinstance(command, cls), "the message type is of another command"
+    return command
+
+
+def _faults(error: ProtocolError, name_of: NameOf) -> list[str]:
+    faults = [f"{name_of(fault.path)}: expected {fault.expected}" for fault in error.errors]
+    return faults or [error.message]
 
 
 @frozen
@@ -75,48 +107,53 @@ class _Target:
     Attributes:
         holder: The JSON object that gets it.
         field: The field.
-        path: The field's JSON path.
+        name: What the user calls the field.
     """
 
     holder: dict[str, Any]
     field: RecordField
-    path: str
+    name: str
 
 
-def _assign(registry: Registry, cls: type, payload: dict[str, Any], assignment: str) -> None:
+def _assign(
+    registry: Registry, cls: type, payload: dict[str, Any], assignment: str, name_of: NameOf
+) -> None:
     name, equals, text = assignment.partition("=")
     if not equals:  # not shown: it may be a secret that was given in good faith
         raise CommandError("a field is given as FIELD=VALUE; one has no '='")
-    target = _target(registry, cls, payload, name.split("."))
+    target = _target(registry, cls, payload, name.split("."), name_of)
     _refuse_secret(registry, target)
-    value = _value(registry, target.field.shape, text, target.path)
+    value = _value(registry, target.field.shape, text, target.name)
     held = target.holder.get(target.field.name)
     if isinstance(held, list) and isinstance(value, list):
         value = held + value
     elif held is not None:
-        raise CommandError(f"{target.path}: it is given twice")
+        raise CommandError(f"{target.name}: it is given twice")
     target.holder[target.field.name] = value
 
 
-def _target(registry: Registry, cls: type, payload: dict[str, Any], names: list[str]) -> _Target:
+def _target(
+    registry: Registry, cls: type, payload: dict[str, Any], names: list[str], name_of: NameOf
+) -> _Target:
     holder, path = payload, "$.payload"
     *parents, last = names
     for name in parents:
-        field = _field(registry, cls, name, path)
+        field = _field(registry, cls, name, name_of(path))
         path = f"{path}.{name}"
         shape = field.shape.inner if isinstance(field.shape, Maybe) else field.shape
         holder = holder.setdefault(name, {})
         if not isinstance(shape, Record) or not isinstance(holder, dict):
-            raise CommandError(f"{path}: it has no fields that could be given one by one")
+            raise CommandError(f"{name_of(path)}: it has no fields that could be given one by one")
         cls = shape.type
-    return _Target(holder, _field(registry, cls, last, path), f"{path}.{last}")
+    field = _field(registry, cls, last, name_of(path))
+    return _Target(holder, field, name_of(f"{path}.{last}"))
 
 
-def _field(registry: Registry, cls: type, name: str, path: str) -> RecordField:
+def _field(registry: Registry, cls: type, name: str, where: str) -> RecordField:
     fields = {field.name: field for field in registry.records[cls]}
     if name not in fields:
         there_are = f"there are {', '.join(fields)}" if fields else "there are none"
-        raise CommandError(f"{path}: no field {name!r}; {there_are}")
+        raise CommandError(f"{where}: no field {name!r}; {there_are}")
     return fields[name]
 
 
@@ -124,15 +161,15 @@ def _refuse_secret(registry: Registry, target: _Target) -> None:
     nested = nested_in(target.field.shape)
     if target.field.secret or any(holds_secrets(cls, registry.records) for cls in nested):
         raise CommandError(
-            f"{target.path} is secret, and others can see a command line; {TOKEN_HINT}, "
+            f"{target.name} is secret, and others can see a command line; {TOKEN_HINT}, "
             "and is sent by itself"
         )
 
 
-def _value(registry: Registry, shape: Shape, text: str, path: str) -> Any:
+def _value(registry: Registry, shape: Shape, text: str, name: str) -> Any:
     match shape:
         case Maybe(inner):
-            return _value(registry, inner, text, path)
+            return _value(registry, inner, text, name)
         case Array(_, inner) if _is_text(registry, inner) and not text.lstrip().startswith("["):
             return text.split(",") if text else []
         case _ if _is_text(registry, shape):
@@ -141,7 +178,7 @@ def _value(registry: Registry, shape: Shape, text: str, path: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         if shape == Leaf(Any, "json"):
-            raise CommandError(f"{path}: expected JSON") from None
+            raise CommandError(f"{name}: expected JSON") from None
     return text  # the codec says what was expected in its place
 
 

@@ -1,11 +1,20 @@
-"""Notices: what the library warns of while a subcommand talks to a server."""
+"""Notices: what the library warns of while a subcommand talks to a server.
+
+Rules:
+
+* The error that ends the client is no notice: it is raised too, and who catches it says so.
+"""
 
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from tachikoma_proto.cli.brief import printable
+
+_ENDED: Final = "tachikoma_proto.client.keeper"
+"""Whose errors end the client."""
 
 
 def print_notice(text: str) -> None:
@@ -36,4 +45,6 @@ class _Notices(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""
+        if record.name == _ENDED and record.levelno >= logging.ERROR:
+            return
         self._notice(printable(record.getMessage()))

@@ -1,9 +1,13 @@
-"""Options that several subcommands have, and how their values are read."""
+"""Options of the command and of several subcommands, and how their values are read."""
 
 import argparse
 import math
+from collections.abc import Sequence
+from typing import Any, Final
 
 from tachikoma_proto.registry import Registry
+
+PLUGINS_HINT: Final = "--plugins knows the messages of installed extensions"
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +24,31 @@ def chosen_registry(options: argparse.Namespace) -> Registry:
         RegistryError: With ``--plugins``, an installed extension cannot be used.
     """
     return Registry.discover() if options.plugins else Registry()
+
+
+def plugins_hint(options: argparse.Namespace) -> str:
+    """Give what to add where a message is not known: nothing if ``--plugins`` was given."""
+    return "" if options.plugins else f"; {PLUGINS_HINT}"
+
+
+class VersionAsked(argparse.Action):
+    """``--version``: print the version of the distribution, and exit."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Print it."""
+        from importlib.metadata import PackageNotFoundError, version  # slow to load
+
+        try:
+            print(f"tachikoma-proto {version('tachikoma-proto')}")
+        except PackageNotFoundError:
+            parser.error("there is no version: it is not installed")
+        parser.exit()
 
 
 def positive(text: str) -> float:

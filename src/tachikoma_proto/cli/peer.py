@@ -3,22 +3,23 @@
 Rules:
 
 * A token comes from the environment or from a file, never from an argument: every user of a
-  machine can see the arguments of its processes.
+  machine can see the arguments of its processes. One that is given nevertheless is not shown.
 * What is said of a URL is its host and path; the rest of it may be secret.
 * asyncio and websockets are loaded when a connection is wanted, and not before.
 """
 
 import argparse
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from tachikoma_proto.cli.brief import printable
 from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.errors import ProtocolError, RemoteError
+from tachikoma_proto.paths import is_text
 
 if TYPE_CHECKING:
     from tachikoma_proto.client import Client
@@ -31,7 +32,8 @@ TOKEN_HINT: Final = f"a token goes into the variable {TOKEN_VARIABLE}, or a file
 
 
 def add_peer(parser: argparse.ArgumentParser) -> None:
-    """Add the URL, and ``--token-file``."""
+    """Add the URL, and ``--token-file``; refuse ``--token``."""
+    refuse_token(parser)
     parser.add_argument("url", metavar="URL", type=_url, help="ws://… or wss://…")
     parser.add_argument(
         "--token-file",
@@ -40,6 +42,11 @@ def add_peer(parser: argparse.ArgumentParser) -> None:
         help=f"a file with the token; without it the token is in the variable {TOKEN_VARIABLE} "
         "(there is no option for the token itself: other users can see a process's arguments)",
     )
+
+
+def refuse_token(parser: argparse.ArgumentParser) -> None:
+    """Refuse ``--token``, with or without something behind it."""
+    parser.add_argument("--token", action=_TokenGiven, nargs="?", help=argparse.SUPPRESS)
 
 
 def need_websockets() -> None:
@@ -76,6 +83,7 @@ async def connected(
     from websockets.exceptions import WebSocketException
 
     from tachikoma_proto.cli.notices import noticing
+    from tachikoma_proto.cli.reason import reason
     from tachikoma_proto.client import connect
 
     token = _token(options.token_file)
@@ -88,18 +96,38 @@ async def connected(
         except RemoteError as error:
             raise CommandError(f"{server}: {printable(error.message)}") from None
         except (OSError, EOFError, ProtocolError, WebSocketException) as error:
-            raise CommandError(f"cannot talk to {server}: {_reason(error)}") from None
+            raise CommandError(f"cannot talk to {server}: {reason(error, options.url)}") from None
         yield client
+
+
+class _TokenGiven(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Refuse it, and do not show it: it may stay on the screen or in a log."""
+        parser.error(
+            "a token is never an argument: other users can see the arguments of a process; "
+            f"{TOKEN_HINT}"
+        )
 
 
 def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        _ = parts.port
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.fragment:
         raise argparse.ArgumentTypeError("a URL begins with ws:// or wss://, and names a host")
+    try:
+        is_port = parts.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise argparse.ArgumentTypeError("the port of a URL is a number from 1 to 65535")
     return text
 
 
@@ -112,23 +140,20 @@ def _place(url: str) -> str:
 def _token(path: Path | None) -> Callable[[], str] | str | None:
     """Give the token; that of a file is read again for each connection, since it may change."""
     if path is None:
-        return os.environ.get(TOKEN_VARIABLE) or None
+        return _token_in(os.environ.get(TOKEN_VARIABLE, ""), f"the variable {TOKEN_VARIABLE}")
     _read_token(path)
     return lambda: _read_token(path)
 
 
 def _read_token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except ValueError:
-        token = ""
-    if not token:
+    token = _token_in(path.read_text(encoding="utf-8", errors="surrogateescape"), str(path))
+    if token is None:
         raise CommandError(f"there is no token in {path}")
     return token
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        # asyncio's own texts name addresses; the names of hosts have errors of their own, below 0.
-        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
-    return printable(str(error) or type(error).__qualname__)
+def _token_in(text: str, place: str) -> str | None:
+    """Give the token that stands in a text, without the end of its line; None if none does."""
+    if not is_text(text):
+        raise CommandError(f"{place} is not UTF-8 text")
+    return text.strip() or None

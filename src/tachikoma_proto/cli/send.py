@@ -7,8 +7,8 @@ from typing import Any
 from tachikoma_proto.base import Command, Response
 from tachikoma_proto.cli.brief import brief
 from tachikoma_proto.cli.failure import CommandError
-from tachikoma_proto.cli.given import command_given
-from tachikoma_proto.cli.options import add_plugins, chosen_registry, positive
+from tachikoma_proto.cli.given import command_given, command_named
+from tachikoma_proto.cli.options import add_plugins, chosen_registry, plugins_hint, positive
 from tachikoma_proto.cli.peer import add_peer, connected, need_websockets
 from tachikoma_proto.cli.redact import redacted
 from tachikoma_proto.codec import Codec
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "fields",
         nargs="*",
+        default=[],  # without one, argparse says that it is required
         metavar="FIELD=VALUE",
         help="such as mission_id=… or filters.event_types=progress,failed; what is neither a "
         "text nor an array of texts is JSON",
@@ -53,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     import asyncio
 
     codec = Codec(chosen_registry(options), accelerated=False)
-    command = command_given(codec.registry, options.type, options.fields)
+    cls = command_named(codec.registry, options.type, plugins_hint(options))
+    command = command_given(codec.registry, cls, options.fields)
     reply = asyncio.run(_ask(options, codec, command))
     print(_as_json(codec, reply) if options.json else brief(reply))
     is_refused = isinstance(reply, ErrorResponse) or getattr(reply, "success", True) is False

@@ -3,6 +3,7 @@
 Rules:
 
 * Events go to standard output, each at once; notices to standard error.
+* On a terminal, times and ids are short, since lines are cut; elsewhere they are whole.
 * On a terminal, each mission that runs has a bar below the lines, in a place of its own, until
   it ends. Without tqdm (the extra ``cli``) there are lines only.
 """
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from uuid import UUID
 
-from tachikoma_proto.cli.brief import brief, printable
+from tachikoma_proto.cli.brief import brief, clock, printable
 from tachikoma_proto.cli.redact import redacted
 from tachikoma_proto.cli.terminal import DIM, MAGENTA, PLAIN, RED, YELLOW, Paper
 from tachikoma_proto.codec import Codec
@@ -64,10 +65,12 @@ class Tail:
     def _line(self, message: OutgoingMessage[Any]) -> str:
         is_failure = isinstance(message.payload, MissionFailed)
         colour = RED if is_failure else _COLOURS.get(message.type, PLAIN)
+        is_short = self._paper.is_terminal  # where lines are cut
+        time = clock(message.timestamp) if is_short else format_timestamp(message.timestamp)
         return self._paper.line(
-            (f"{format_timestamp(message.timestamp)}  ", DIM),
+            (f"{time}  ", DIM),
             (f"{printable(message.type):<14}  ", colour),
-            (brief(message.payload), PLAIN),
+            (brief(message.payload, shortens_ids=is_short), PLAIN),
         )
 
     def _write(self, line: str, stream: TextIO) -> None:

@@ -41,7 +41,7 @@ class Paper:
         Args:
             pieces: Its parts, from left to right.
         """
-        left = self._width()
+        left = self.width
         shown = []
         for text, colour in pieces:
             part = text if left is None or len(text) <= left else f"{text[: max(left - 1, 0)]}…"
@@ -50,7 +50,8 @@ class Paper:
             left = None if left is None else left - len(part)
         return "".join(shown)
 
-    def _width(self) -> int | None:
+    @property
+    def width(self) -> int | None:
         """How many columns there are now; None for any number."""
         if not self.is_terminal:
             return None

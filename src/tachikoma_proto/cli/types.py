@@ -1,16 +1,28 @@
-"""``types``: the table of all message types that the registry knows."""
+"""``types``: the table of all message types that the registry knows.
+
+Rules:
+
+* On a terminal that is too narrow for the table, what makes it wide is below each row instead.
+"""
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from tachikoma_proto.cli.options import add_plugins, chosen_registry
 from tachikoma_proto.cli.table import table
+from tachikoma_proto.cli.terminal import Paper
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import describe_field
 from tachikoma_proto.specs import MessageSpec
 
 COLUMNS = ("type", "direction", "category", "tag", "fields", "reply", "owner")
+
+NARROW = 4
+"""How many of them are columns where there is little room; the others are below their row."""
+
+INDENT = 4 * " "
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         for row in rows:
             print(json.dumps(dict(zip(COLUMNS, row, strict=True))))
     else:
-        print(table(COLUMNS, [[_cell(cell) for cell in row] for row in rows]))
+        print(_fitted([[_cell(cell) for cell in row] for row in rows], Paper(sys.stdout).width))
     return 0
 
 
@@ -50,6 +62,31 @@ def _row(registry: Registry, spec: MessageSpec) -> list[Any]:
         reply.message_type if reply else "",
         registry.owner_of(registry.categories[spec.category]),
     ]
+
+
+def _fitted(rows: list[list[str]], width: int | None) -> str:
+    """Lay the table out for so many columns of a terminal; None for any number."""
+    text = table(COLUMNS, rows)
+    if width is None or max(map(len, text.splitlines())) <= width:
+        return text
+    head, *lines = table(COLUMNS[:NARROW], [row[:NARROW] for row in rows]).splitlines()
+    parts = [head]
+    for line, (*_, fields, reply, owner) in zip(lines, rows, strict=True):
+        parts += [line, *_below(fields, width)]
+        parts += _below(f"reply: {reply}; owner: {owner}" if reply else f"owner: {owner}", width)
+    return "\n".join(parts)
+
+
+def _below(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(
+        text,
+        max(width, 2 * len(INDENT)),
+        initial_indent=INDENT,
+        subsequent_indent=2 * INDENT,
+        break_on_hyphens=False,
+    )
 
 
 def _cell(cell: Any) -> str:

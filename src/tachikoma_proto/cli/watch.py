@@ -1,17 +1,32 @@
-"""``watch``: follow what a server publishes, as it comes."""
+"""``watch``: follow what a server publishes, as it comes.
+
+Rules:
+
+* The codec looks at the topics and filters before anybody is connected to.
+* A server may know events that we do not: what is not known is shown, and may be asked for.
+"""
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tachikoma_proto.cli.brief import printable
 from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.cli.given import command_given
-from tachikoma_proto.cli.options import add_plugins, chosen_registry, count
+from tachikoma_proto.cli.options import (
+    PLUGINS_HINT,
+    add_plugins,
+    chosen_registry,
+    count,
+    plugins_hint,
+)
 from tachikoma_proto.cli.peer import TOKEN_HINT, add_peer, connected, need_websockets
 from tachikoma_proto.codec import Codec
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import Subscribe
+from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry import Registry
+from tachikoma_proto.specs import Kind
 
 if TYPE_CHECKING:
     from tachikoma_proto.cli.tail import Tail
@@ -60,20 +75,42 @@ def run(options: argparse.Namespace) -> int:
     codec = Codec(chosen_registry(options))
     subscriptions = _subscriptions(codec.registry, options)
     with make_tail(codec, as_json=options.json) as tail:
+        for warning in _warnings(codec.registry, subscriptions):
+            tail.notice(f"{warning}{plugins_hint(options)}")
         asyncio.run(_follow(options, codec, subscriptions, tail))
     return 0
 
 
 def _subscriptions(registry: Registry, options: argparse.Namespace) -> list[Subscribe]:
-    """Have the codec look at the topics and filters before anybody is connected to."""
+    if not all("=" in given for given in options.filters):
+        raise CommandError("--filter is given as NAME=VALUE; one has no '='")
     topics = options.topics or [
         category.topic for category in registry.categories.values() if category.topic is not None
     ]
     filters = [f"filters.{given}" for given in options.filters]
-    commands = [
-        command_given(registry, "subscribe", [f"topic={topic}", *filters]) for topic in topics
+    return [
+        command_given(registry, Subscribe, [f"topic={topic}", *filters], _option)
+        for topic in topics
     ]
-    return [command for command in commands if isinstance(command, Subscribe)]
+
+
+def _option(path: str) -> str:
+    """Tell which option gave what has a path, since nobody wrote a command."""
+    name = path.removeprefix("$.payload.").replace("filters", "filter", 1)
+    return f"--{name.replace('.', ' ', 1)}"
+
+
+def _warnings(registry: Registry, subscriptions: Iterable[Subscribe]) -> list[str]:
+    """Say which events are asked for that nobody knows."""
+    events = [spec for spec in registry if spec.kind is Kind.EVENT]
+    tags = dict.fromkeys(spec.tag for spec in events)
+    known = tags.keys() | {f"{spec.category}.{spec.tag}" for spec in events}
+    asked = [name for s in subscriptions if s.filters for name in s.filters.event_types or ()]
+    return [
+        f"--filter event_types: no known event is called {name!r}; there are {', '.join(tags)}"
+        for name in dict.fromkeys(asked)
+        if name not in known
+    ]
 
 
 async def _follow(
@@ -86,7 +123,7 @@ async def _follow(
             await _subscribe(client, subscription)
         tail.notice(f"watching {', '.join(printable(s.topic) for s in subscriptions)}")
         try:
-            await _show(client, tail, options.count)
+            await _show(client, tail, options)
         except RemoteError as error:
             raise CommandError(f"the server no longer takes us: {printable(str(error))}") from None
 
@@ -102,10 +139,11 @@ async def _subscribe(client: "Client", subscription: Subscribe) -> None:
         raise CommandError(f"{topic} cannot be watched: {printable(answer.message or 'refused')}")
 
 
-async def _show(client: "Client", tail: "Tail", limit: int | None) -> None:
+async def _show(client: "Client", tail: "Tail", options: argparse.Namespace) -> None:
     from tachikoma_proto.client import EventsMissed, Reconnected
 
     shown = 0
+    is_hint_due = not options.plugins
     async for message in client.messages():
         match message.payload:
             case Reconnected(attempts=attempts, refused=refused):
@@ -120,6 +158,9 @@ async def _show(client: "Client", tail: "Tail", limit: int | None) -> None:
                 tail.notice(f"{missed} events came too fast, and are missing")
             case _:
                 tail.show(message)
+                if is_hint_due and isinstance(message.payload, UnknownEvent | UnknownMessage):
+                    tail.notice(f"this message is not known; {PLUGINS_HINT}")
+                    is_hint_due = False
                 shown += 1
-                if shown == limit:
+                if shown == options.count:
                     return
