@@ -72,16 +72,10 @@ class _Guarded(Metrics):
 
 _HOOKS: Final = [name for name in vars(Metrics) if not name.startswith("_")]
 
-_NONE: Final = Metrics()
 
-
-def guarded(metrics: Metrics | None) -> Metrics:
-    """Give metrics that never raise.
-
-    Args:
-        metrics: What is told; None counts nothing.
-    """
-    return _NONE if metrics is None else _Guarded(metrics)
+def guarded(metrics: Metrics | None) -> Metrics | None:
+    """Give metrics that never raise; None if there are none."""
+    return None if metrics is None else _Guarded(metrics)
 
 
 def _guarded(hook: Callable[P, None]) -> Callable[P, None]:

@@ -123,7 +123,7 @@ class ClientSession(Conversation[ClientHappening]):
             pushed: OutgoingMessage[Any] = message
             return Pushed(pushed)
         if isinstance(payload, ErrorResponse):
-            self._metrics.error(payload.code)
+            self._was_told(payload.code)
             log.warning("the server reports %s, and does not say of what", ascii(payload.code))
         else:
             log.warning("an answer (%s) does not say to what", message.type)
@@ -137,7 +137,7 @@ class ClientSession(Conversation[ClientHappening]):
         if message_id == self._asked_last:
             return None
         if isinstance(payload, ErrorResponse):
-            self._metrics.error(payload.code)
+            self._was_told(payload.code)
             return Answered(message_id, RemoteError(payload.code, payload.message, payload.details))
         if isinstance(payload, Response) and isinstance(payload, expected or Response):
             return Answered(message_id, payload)

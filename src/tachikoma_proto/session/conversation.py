@@ -42,7 +42,7 @@ class Conversation(ABC, Generic[H]):
     """One side of a connection.
 
     Args:
-        metrics: Told what comes and goes.
+        metrics: Told what comes and goes, if anybody is to be; never raises.
         keepalive: Watches the peer.
 
     Attributes:
@@ -52,14 +52,15 @@ class Conversation(ABC, Generic[H]):
             set by whoever does the I/O.
     """
 
-    def __init__(self, metrics: Metrics, keepalive: Keepalive) -> None:
+    def __init__(self, metrics: Metrics | None, keepalive: Keepalive) -> None:
         self.closing: Closing | None = None
         self.on_output: Callable[[], object] = _nothing
         self._metrics = metrics
         self._keepalive = keepalive
         self._outbox = Outbox()
         self._ping_waits = self.ping_is_out = False
-        metrics.session_opened()
+        if metrics is not None:
+            metrics.session_opened()
 
     @property
     def pending(self) -> int:
@@ -97,7 +98,8 @@ class Conversation(ABC, Generic[H]):
         """Take the next frame to be sent; None if there is none."""
         text = self._outbox.take()
         if text is not None:
-            self._metrics.frame_sent(size_of(text))
+            if self._metrics is not None:
+                self._metrics.frame_sent(size_of(text))
             if self._ping_waits:  # and so stood before all others
                 self._ping_waits, self.ping_is_out = False, True
         return text
@@ -148,23 +150,31 @@ class Conversation(ABC, Generic[H]):
     def gone(self) -> None:
         """Say that the connection is gone. Call it once."""
         self.shut()
-        self._metrics.session_closed()
+        if self._metrics is not None:
+            self._metrics.session_closed()
 
     @abstractmethod
     def _ping(self) -> str:
         """Write the frame that asks the peer whether it is there."""
 
-    def _say(self, text: str, *, is_event: bool = False) -> None:
+    def _say(self, text: str, is_event: bool = False) -> None:
         """Queue a frame, however many wait already."""
-        self._outbox.put(text, is_event=is_event)
-        self._metrics.frame_queued(len(self._outbox))
+        self._outbox.put(text, is_event)
+        if self._metrics is not None:
+            self._metrics.frame_queued(len(self._outbox))
         self.on_output()
+
+    def _was_told(self, code: str) -> None:
+        """Count an error response that was given or received."""
+        if self._metrics is not None:
+            self._metrics.error(code)
 
     def _heard(self, frame: Frame, now: float) -> int:
         """Count a frame that came, and give its size."""
         self._keepalive.heard(now)
         size = size_of(frame)
-        self._metrics.frame_received(size)
+        if self._metrics is not None:
+            self._metrics.frame_received(size)
         return size
 
 

@@ -18,7 +18,7 @@ class Outbox:
         """How many frames wait."""
         return len(self._frames)
 
-    def put(self, text: str, *, is_event: bool = False) -> None:
+    def put(self, text: str, is_event: bool) -> None:
         """Add a frame behind the others."""
         self._frames.append((text, is_event))
         self.events += is_event

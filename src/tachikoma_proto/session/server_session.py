@@ -212,7 +212,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             log.warning("session %s: cut off, since it does not read", self.id)
             self.shut(TRY_AGAIN_LATER, "too slow", drains=False)
             return False
-        self._say(text, is_event=True)
+        self._say(text, True)
         return True
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
@@ -264,7 +264,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             response = INTERNAL
             text = self.hub.codec.encode(response, reply_to=reply_to)
         if isinstance(response, ErrorResponse):
-            self._metrics.error(response.code)
+            self._was_told(response.code)
         if self.closing is None:
             self._say(text)
 
