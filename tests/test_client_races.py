@@ -94,6 +94,18 @@ class TestALostConnection:
         assert lost <= 1
         assert len(network.opened) == 2
 
+    @pytest.mark.parametrize("has_begun", [False, True])
+    @live
+    async def test_whose_task_is_cancelled_is_one_as_well(self, has_begun: bool) -> None:
+        network = Network()
+        async with client_of(network) as client:
+            if has_begun:
+                await client.request(tp.Ping())
+            assert client._keeper is not None
+            client._keeper._standing.result()._task.cancel()
+            await until(lambda: len(network.opened) == 2)
+            assert isinstance(await soon(client.request(tp.Ping())), tp.PongResponse)
+
     @live
     async def test_that_is_slow_to_close_keeps_nobody(self) -> None:
         network = Network()

@@ -75,8 +75,8 @@ class Link(Generic[H]):
                 self._session.shut(NORMAL, drains=False)
             await self._close(writer)
         finally:
-            self._session.on_output = _nothing
             self._session.gone()
+            self._session.on_output = _nothing
             if self._timer:
                 self._timer.cancel()
             reader.cancel()

@@ -43,11 +43,12 @@ class Connection:
         self._answers: dict[UUID, asyncio.Future[object]] = {}
         self._link = Link(transport, session, self._happened, close_timeout, self._closing)
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(lambda _: self._closing())  # if it was cancelled, too
 
     @property
     def is_open(self) -> bool:
         """Whether a command can be sent."""
-        return self._session.closing is None
+        return self._session.closing is None and not self._task.done()
 
     @property
     def is_gone(self) -> bool:
