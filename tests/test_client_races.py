@@ -234,6 +234,18 @@ class TestClosing:
         assert network.now.closed
 
 
+@live
+async def test_who_cancels_all_tasks_gets_an_error_and_not_a_freeze() -> None:
+    network = Network()
+    client = await client_of(network).__aenter__()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0.01)
+    with pytest.raises(tp.ConnectionLostError):
+        await soon(client.request(tp.Ping()))
+    await client.close()
+
+
 class TestSubscribingAgain:
     @live
     async def test_asks_for_all_topics_at_once(self) -> None:

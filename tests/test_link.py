@@ -154,6 +154,23 @@ class TestTime:
         await served.end()
 
     @live
+    async def test_for_closing_does_not_wait_for_an_authenticator(self) -> None:
+        checking = asyncio.Event()
+
+        async def check(token: str) -> tp.Identity:
+            checking.set()
+            await asyncio.Event().wait()
+            raise AssertionError("never")
+
+        served = Served(make_server(authenticate=check))
+        served.transport.feed(CODEC.encode(tp.Authenticate(token=TOKEN)))
+        await checking.wait()
+        started = asyncio.get_running_loop().time()
+        await served.server.close(timeout=0.01)
+        assert asyncio.get_running_loop().time() - started < 4  # auth_timeout is 5
+        await served.gone()
+
+    @live
     async def test_for_an_authenticator_is_limited(self) -> None:
         async def check(token: str) -> tp.Identity:
             await asyncio.Event().wait()
@@ -357,6 +374,71 @@ class TestHandlers:
         ]
         await served.end()
 
+    @pytest.mark.parametrize("is_plain", [True, False])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            asyncio.CancelledError(),
+            tp.ProtocolError("no", errors=["text"]),  # type: ignore[list-item]
+            ExceptionGroup("many", [ValueError("one")]),
+        ],
+        ids=repr,
+    )
+    @live
+    async def test_are_answered_whatever_they_raise(
+        self, error: BaseException, is_plain: bool
+    ) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        def raises(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            raise error
+
+        async def raises_later(_: tp.StartMission, session: tp.Session) -> tp.AckResponse:
+            return raises(_, session)
+
+        dispatcher.handler(tp.StartMission)(raises if is_plain else raises_later)
+        served = Served(make_server(dispatcher, OPEN))
+        served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)), PING)
+        await until(lambda: len(served.transport.sent) == 2)
+        codes = [getattr(payload, "code", None) for payload in payloads(served.transport)]
+        assert sorted(codes, key=str) == [None, "internal_error"]
+        await served.server.close(timeout=1.0)
+        await served.gone()
+
+    @live
+    async def test_that_answer_with_what_cannot_be_looked_at(self) -> None:
+        class Odd(dict[str, object]):
+            def items(self) -> Any:
+                raise RuntimeError("do not look")
+
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            return tp.AckResponse(success=Odd())  # type: ignore[arg-type]
+
+        served = Served(make_server(dispatcher, OPEN))
+        served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)))
+        await until(lambda: served.transport.sent)
+        await served.server.close(timeout=1.0)
+        await served.gone()
+
+    @live
+    async def test_publish_in_the_loops_thread_alone(self) -> None:
+        dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+
+        @dispatcher.handler(tp.StartMission)
+        async def start(_: tp.StartMission, session: tp.Session) -> tp.AckResponse:
+            with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
+                await asyncio.to_thread(session.publish, STARTED)
+            return tp.AckResponse.ok()
+
+        served = Served(make_server(dispatcher, OPEN))
+        served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)))
+        await until(lambda: served.transport.sent)
+        assert payloads(served.transport) == [tp.AckResponse.ok()]
+        await served.end()
+
     @live
     async def test_that_cancel_themselves_leave_a_record(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
@@ -369,7 +451,7 @@ class TestHandlers:
         with records_of("tachikoma_proto") as records:
             served.transport.feed(CODEC.encode(tp.StartMission(mission_id=MISSION)))
             await until(lambda: served.transport.sent)
-        assert any("was cancelled" in record for record in records)
+        assert any("failed" in record and "CancelledError" in record for record in records)
         await served.end()
 
     @live

@@ -78,6 +78,8 @@ class Keeper:
             await self._wait_gone()
             raise
         self._task = asyncio.create_task(self._keep(connection))
+        # Whatever ends it, be it cancelled before it begins: there will be no more connections.
+        self._task.add_done_callback(lambda _: self._end(_closed()))
 
     async def connection(self) -> Connection:
         """Give the connection that stands, or wait for the next.
@@ -96,7 +98,7 @@ class Keeper:
     async def close(self) -> None:
         """End the connection, and open no more."""
         self.events.end(None)
-        self._end(ConnectionLostError("the client is closed"))
+        self._end(_closed())
         if self._closer is None:
             self._closer = asyncio.create_task(self._close())
         await asyncio.shield(self._closer)
@@ -241,6 +243,10 @@ def _is_refusal(answer: AckResponse | BaseException) -> bool:
     if isinstance(answer, RemoteError):
         return answer.code in ("not_found", "permission_denied")
     return isinstance(answer, AckResponse) and not answer.success
+
+
+def _closed() -> ConnectionLostError:
+    return ConnectionLostError("the client is closed")
 
 
 def _pending() -> "asyncio.Future[Connection]":

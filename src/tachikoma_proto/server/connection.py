@@ -3,8 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, cast
 
 from tachikoma_proto.base import Command, Response
@@ -28,6 +27,8 @@ Authenticator: TypeAlias = Callable[[str], Awaitable[Identity | None]]
 """Tells whose a token is; None if it is nobody's."""
 
 CommandMessage: TypeAlias = IncomingMessage[Command[Any]]
+
+Reply: TypeAlias = Awaitable[Response]
 
 
 class _Misused(TypeError):
@@ -56,7 +57,7 @@ class Connection:
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._link = Link(transport, session, self._happened, config.close_timeout)
-        self._running: dict[asyncio.Task[None], CommandMessage] = {}
+        self._running: dict[asyncio.Task[None], tuple[CommandMessage, Reply | None]] = {}
         self._create_task = asyncio.get_running_loop().create_task
         self._max_running = config.max_running
         self._gave_up = False
@@ -82,13 +83,21 @@ class Connection:
     def give_up_commands(self) -> None:
         """Cancel the handlers that still run, and start no more."""
         self._gave_up = True
-        for task, message in self._running.items():
-            # A task that is cancelled before it begins does not get to answer.
-            task.add_done_callback(partial(self._answer_if_open, message))
+        for task in self._running:
+            task.add_done_callback(self._answer_if_open)
             task.cancel()
 
-    def _answer_if_open(self, message: CommandMessage, task: "asyncio.Task[None]") -> None:
-        if self._running.pop(task, None) is not None:
+    def cut_off(self) -> None:
+        """Close the connection now, whatever is not done."""
+        self.give_up_commands()
+        self.session.shut(GOING_AWAY, "the server shuts down", drains=False)
+
+    def _answer_if_open(self, task: "asyncio.Task[None]") -> None:
+        """Answer a command whose task was cancelled before it began."""
+        if task in self._running:
+            message, reply = self._running.pop(task)
+            if inspect.iscoroutine(reply):
+                reply.close()
             self.session.fail(message.id)
 
     def _happened(self, happening: ServerHappening) -> Awaitable[None] | None:
@@ -109,50 +118,48 @@ class Connection:
         if self._gave_up:
             self.session.fail(message.id)
         elif self._dispatcher.is_coroutine(type(message.payload)):
-            # It is called in the task: a coroutine that is not begun could not be cancelled.
-            self._wait_for(message, self._carry_out(message, None))
+            self._wait_for(message, None)
         else:
             self._answer(message)
 
     def _answer(self, message: CommandMessage) -> None:
         try:
             reply = self._dispatcher.call(message.payload, self.session)
-        except Exception as error:  # noqa: BLE001 - logged with the others
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
             self._fail(message, error)
             return
         if inspect.isawaitable(reply):  # of a function that is plain, and returns one
-            self._wait_for(message, self._carry_out(message, asyncio.ensure_future(reply)))
+            self._wait_for(message, reply)
         else:
             self.session.reply(message, reply)
 
-    def _wait_for(self, message: CommandMessage, carrying_out: Coroutine[Any, Any, None]) -> None:
-        task = self._create_task(carrying_out)
+    def _wait_for(self, message: CommandMessage, reply: Reply | None) -> None:
+        task = self._create_task(self._carry_out(message, reply))
         if not task.done():  # as it may be, where tasks begin at once
-            self._running[task] = message
+            self._running[task] = message, reply
 
-    async def _carry_out(
-        self, message: CommandMessage, reply: "asyncio.Future[Response] | None"
-    ) -> None:
+    async def _carry_out(self, message: CommandMessage, reply: Reply | None) -> None:
+        """Wait for a reply, or have the handler called in this task, where it can be cancelled."""
         try:
             response = await (reply or self._dispatcher.dispatch(message.payload, self.session))
-        except asyncio.CancelledError:
-            if not self._gave_up:
-                log.error(
-                    "session %s: the handler of %s was cancelled", self.session.id, message.type
-                )
-            self.session.fail(message.id)
-        except Exception as error:  # noqa: BLE001 - logged with the others
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
             self._fail(message, error)
+        except BaseException:
+            self.session.fail(message.id)
+            raise
         else:
             self.session.reply(message, response)
         finally:
             self._running.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
 
-    def _fail(self, message: CommandMessage, error: Exception) -> None:
+    def _fail(self, message: CommandMessage, error: BaseException) -> None:
         """Answer a command whose handler raised, and log it if that was not meant for the peer."""
         session = self.session
         if isinstance(error, ProtocolError):
             session.refuse(error, message.id)
+            return
+        if isinstance(error, asyncio.CancelledError) and self._gave_up:
+            session.fail(message.id)
             return
         has_secrets = session.hub.has_secrets(message.payload)
         log.error(

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from tachikoma_proto.base import Command, Event
 from tachikoma_proto.codec import Codec
@@ -21,6 +21,9 @@ from tachikoma_proto.session.session import Session
 from tachikoma_proto.transport import Transport
 
 log = logging.getLogger(__name__)
+
+_TO_GIVE_UP: Final = 1.0
+"""How many seconds handlers that are cancelled have to end."""
 
 
 class Server:
@@ -76,6 +79,7 @@ class Server:
             )
         _refuse_idle_handlers(dispatcher, codec.registry)
         self._hub = Hub(codec, config, metrics=metrics, may_subscribe=may_subscribe)
+        self._hub.guard = self._refuse_other_threads
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._connections: dict[Connection, asyncio.Task[Any]] = {}
@@ -154,11 +158,6 @@ class Server:
             RegistryError: Its category has no topic.
             RuntimeError: It is called in another thread than that of the event loop.
         """
-        if self._connections and not _is_running(self._loop):
-            raise RuntimeError(
-                "publish belongs into the thread of the server's event loop; from another one, "
-                "use loop.call_soon_threadsafe(server.publish, event)"
-            )
         return self._hub.publish(event)
 
     async def close(self, *, timeout: float = 10.0) -> None:
@@ -185,10 +184,21 @@ class Server:
             await asyncio.wait(self._connections.values(), timeout=timeout)
         if self._connections:
             log.warning("%d sessions did not end in time", len(self._connections))
+        for connection in self._connections:
+            connection.give_up_commands()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=_TO_GIVE_UP)
         while self._connections:  # some may have come meanwhile
             for connection in self._connections:
-                connection.give_up_commands()
+                connection.cut_off()
             await asyncio.wait(self._connections.values())
+
+    def _refuse_other_threads(self) -> None:
+        if self._connections and not _is_running(self._loop):
+            raise RuntimeError(
+                "publish belongs into the thread of the server's event loop; from another one, "
+                "use loop.call_soon_threadsafe(server.publish, event)"
+            )
 
 
 def _refuse_other(name: str, given: object, wanted: type) -> None:

@@ -142,7 +142,7 @@ class Conversation(ABC, Generic[H]):
             drains: Whether what waits to be sent is sent before.
         """
         if self.closing is None:
-            self.closing = Closing(code, _cut(reason), drains)
+            self.closing = Closing(code, cut_reason(reason), drains)
             if not drains:
                 self._outbox.clear()
             self.on_output()
@@ -185,7 +185,7 @@ def size_of(frame: Frame) -> int:
     return memoryview(frame).nbytes
 
 
-def _cut(reason: str) -> str:
+def cut_reason(reason: str) -> str:
     """Cut a reason to what a close frame has room for."""
     return reason.encode(errors="replace")[:123].decode(errors="ignore")
 

@@ -32,6 +32,7 @@ class Hub:
     Attributes:
         index: Who subscribes to what.
         replies: The response that answers each command, where one class does.
+        guard: Called before each event is published; raises if it must not be now.
         public: The commands that need no authentication.
     """
 
@@ -48,6 +49,7 @@ class Hub:
         self.metrics = guarded(metrics)
         self._may_subscribe = may_subscribe or _everyone
         self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
+        self.guard: Callable[[], None] = _nothing
         self.replies = {
             spec.cls: spec.reply for spec in codec.registry if spec.kind is Kind.COMMAND
         }
@@ -97,6 +99,7 @@ class Hub:
                 not looked at while nobody subscribes.
             RegistryError: Its category has no topic.
         """
+        self.guard()
         receivers = self.index.receivers(event)
         if not receivers:
             return 0
@@ -106,3 +109,7 @@ class Hub:
 
 def _everyone(_: Session, __: str) -> bool:
     return True
+
+
+def _nothing() -> None:
+    pass

@@ -14,20 +14,22 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from tachikoma_proto.base import Command, Event, Response
-from tachikoma_proto.errors import EncodeError, ProtocolError
+from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.messages.responses import AuthResponse, ErrorResponse
+from tachikoma_proto.session.answers import BARE_PING, INTERNAL, refusal
 from tachikoma_proto.session.conversation import (
     NORMAL,
     POLICY_VIOLATION,
     TRY_AGAIN_LATER,
     Conversation,
+    cut_reason,
 )
 from tachikoma_proto.session.gate import Gate
 from tachikoma_proto.session.happenings import (
@@ -44,12 +46,6 @@ if TYPE_CHECKING:
     from tachikoma_proto.session.hub import Hub
 
 log = logging.getLogger(__name__)
-
-BARE_PING: Final = '{"type":"ping"}'
-"""What a silent client is asked; it has neither id nor time."""
-
-INTERNAL: Final = ErrorResponse(code="internal_error", message="internal error")
-"""What a client is told of this side's mistakes."""
 
 
 class ServerSession(Session, Conversation[ServerHappening]):
@@ -228,7 +224,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             reason: Why, for a person; cut at 123 bytes.
         """
         if self._parting is None:
-            self._parting = code, reason
+            self._parting = code, cut_reason(reason)
             self._close_if_settled()
 
     def shut(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
@@ -259,8 +255,8 @@ class ServerSession(Session, Conversation[ServerHappening]):
     def _answer(self, response: Response, reply_to: UUID | None) -> None:
         try:
             text = self.hub.codec.encode(response, reply_to=reply_to)
-        except EncodeError as error:
-            log.error("session %s: an answer cannot be written: %s", self.id, error)
+        except Exception:
+            log.exception("session %s: an answer cannot be written", self.id)
             response = INTERNAL
             text = self.hub.codec.encode(response, reply_to=reply_to)
         if isinstance(response, ErrorResponse):
@@ -278,7 +274,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
 
     def _refuse(self, error: ProtocolError, message_id: UUID | None) -> None:
         log.debug("session %s: refused with %s", self.id, error.code)
-        self._answer(ErrorResponse.from_error(error), message_id)
+        self._answer(refusal(error), message_id)
 
     def _settle(self) -> None:
         """Note that something which had come out is answered."""
@@ -290,8 +286,9 @@ class ServerSession(Session, Conversation[ServerHappening]):
             self.shut(*self._parting)
 
     def _leave_topics(self, is_left: Callable[[str], bool] = lambda _: True) -> None:
-        for topic in filter(is_left, self._topics):
-            self.hub.index.remove(self, topic)
+        for topic in self._topics:
+            if is_left(topic) and topic in self._topics:  # it may have left while it was asked
+                self.hub.index.remove(self, topic)
         self.topics_changed()
 
     def _ping(self) -> str:
