@@ -76,7 +76,6 @@ class Link(Generic[H]):
             await self._close(writer)
         finally:
             self._session.gone()
-            self._session.on_output = _nothing
             if self._timer:
                 self._timer.cancel()
             reader.cancel()

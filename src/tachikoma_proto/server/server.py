@@ -143,7 +143,7 @@ class Server:
 
         It never waits: it is queued for each session, and encoded once. Call it in the event
         loop's thread; from another one, use ``loop.call_soon_threadsafe``. Each session's queue
-        holds ``max_pending`` frames: who publishes more at one go lets the loop run in between,
+        holds ``max_pending`` events: who publishes more at one go lets the loop run in between,
         with ``await asyncio.sleep(0)``.
 
         Args:

@@ -12,7 +12,7 @@ Rules:
 
 import logging
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from tachikoma_proto.base import Command, Event, Response
 from tachikoma_proto.codec import Codec
@@ -28,6 +28,7 @@ from tachikoma_proto.session.conversation import Conversation
 from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
 from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.specs import Kind
+from tachikoma_proto.uuids import new_uuid
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class ClientSession(Conversation[ClientHappening]):
         super().__init__(guarded(metrics), keepalive)
         self._codec = codec
         self._waiting: dict[UUID, type[Response] | None] = {}
-        self._asked_last = uuid4()
+        self._asked_last = new_uuid()
 
     @property
     def waiting(self) -> frozenset[UUID]:
@@ -85,7 +86,7 @@ class ClientSession(Conversation[ClientHappening]):
         spec = self._codec.registry.spec_of(type(command))
         if spec is not None and spec.kind is not Kind.COMMAND:
             raise ValueError(f"{spec.owner} is no command that is answered: it cannot be asked")
-        message_id = uuid4()
+        message_id = new_uuid()
         text = self._codec.encode(command, id=message_id)
         self._waiting[message_id] = spec.reply if spec else None
         self._say(text)
@@ -147,6 +148,6 @@ class ClientSession(Conversation[ClientHappening]):
 
     def _ping(self) -> str:
         self.forget(self._asked_last)
-        self._asked_last = uuid4()
+        self._asked_last = new_uuid()
         self._waiting[self._asked_last] = PongResponse
         return self._codec.encode(Ping(), id=self._asked_last)

@@ -39,8 +39,8 @@ class ServerConfig:
         auth_timeout: How many seconds a client has to authenticate.
         require_auth: Whether it has to.
         max_auth_attempts: After how many refused tokens a client is sent away.
-        max_pending: How many frames may wait to be sent. An event beyond that cuts the client
-            off, since it does not read.
+        max_pending: How many events may wait to be sent; one more cuts the client off, since it
+            does not read. While as many answers wait, nothing more is read of it.
         max_subscriptions: How many topics a client may subscribe to.
         rate_limit: How many frames a second a client may send on average; None for any number.
             What is beyond is answered with ``rate_limited``.

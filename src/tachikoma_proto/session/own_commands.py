@@ -34,13 +34,11 @@ def _subscribe(session: "ServerSession", command: Subscribe) -> AckResponse:
     if not session.hub.allows(session, topic):
         raise ProtocolError("permission denied", code="permission_denied")
     session.hub.index.add(session, topic, command.filters)
-    session.topics_changed()
     return AckResponse.ok()
 
 
 def _unsubscribe(session: "ServerSession", command: Unsubscribe) -> AckResponse:
     session.hub.index.remove(session, command.topic)
-    session.topics_changed()
     return AckResponse.ok()
 
 

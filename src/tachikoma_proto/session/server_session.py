@@ -11,7 +11,6 @@ Rules:
 """
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -73,6 +72,11 @@ class ServerSession(Session, Conversation[ServerHappening]):
         self._parting: tuple[int, str] | None = None
         self._tokens_refused = 0
         self._auth_deadline = now + config.auth_timeout if config.require_auth else inf
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The topics that it subscribes to, in the order of subscribing."""
+        return self.hub.index.topics_of(self)
 
     @property
     def deadline(self) -> float:
@@ -137,7 +141,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             self._refuse_token(message_id)
             return
         self._identity = identity
-        self._leave_topics(lambda topic: not self.hub.allows(self, topic))
+        self._leave_what_is_not_allowed()
         self._auth_deadline = now + left
         log.info("session %s: authenticated as user %s", self.id, identity.user_id)
         expiry = None if expires_at is None else format_timestamp(expires_at)
@@ -213,7 +217,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Take no more commands and no more events, answer what was asked, and close."""
-        self._leave_topics()
+        self.hub.index.discard(self)
         self.part(code, reason)
 
     def part(self, code: int, reason: str) -> None:
@@ -230,11 +234,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
     def shut(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
         """Have the connection closed now; it gets no event from now on."""
         super().shut(code, reason, drains=drains)
-        self._leave_topics()
-
-    def topics_changed(self) -> None:
-        """Take over from the index what the session subscribes to."""
-        self._topics = self.hub.index.topics_of(self)
+        self.hub.index.discard(self)
 
     def _carry_out(self, message: IncomingMessage[Command[Any]]) -> ServerHappening | None:
         command = message.payload
@@ -285,11 +285,11 @@ class ServerSession(Session, Conversation[ServerHappening]):
         if self._parting is not None and self._unanswered <= 0:
             self.shut(*self._parting)
 
-    def _leave_topics(self, is_left: Callable[[str], bool] = lambda _: True) -> None:
-        for topic in self._topics:
-            if is_left(topic) and topic in self._topics:  # it may have left while it was asked
+    def _leave_what_is_not_allowed(self) -> None:
+        for topic in self.subscriptions:
+            is_allowed = self.hub.allows(self, topic)
+            if not is_allowed and topic in self.subscriptions:  # to be asked may have ended it
                 self.hub.index.remove(self, topic)
-        self.topics_changed()
 
     def _ping(self) -> str:
         return BARE_PING

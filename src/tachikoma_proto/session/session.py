@@ -47,7 +47,6 @@ class Session(ABC):
         self.connected_at: datetime = utc_now()
         self.data: dict[str, Any] = {}
         self._identity: Identity | None = None
-        self._topics: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         user = f"user {self._identity.user_id}" if self._identity else "not authenticated"
@@ -59,9 +58,9 @@ class Session(ABC):
         return self._identity
 
     @property
+    @abstractmethod
     def subscriptions(self) -> tuple[str, ...]:
         """The topics that it subscribes to, in the order of subscribing."""
-        return self._topics
 
     @abstractmethod
     def publish(self, event: Event) -> int:
