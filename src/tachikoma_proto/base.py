@@ -72,6 +72,11 @@ class FloatRange:
     limit: float
 
 
+def unmarked(annotation: Any) -> Any:
+    """Give the type that an annotation marks; the annotation itself if it has no marks."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
 def bounds_of(annotation: Any) -> IntRange | FloatRange | None:
     """Find the bounds of an annotation; None if it is not a bounded scalar."""
     if get_origin(annotation) is Annotated:

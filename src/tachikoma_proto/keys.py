@@ -10,10 +10,11 @@ Rules:
 import enum
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 from uuid import UUID
 
-from tachikoma_proto.shapes import Leaf, Maybe, RecordField
+from tachikoma_proto.base import unmarked
+from tachikoma_proto.shapes import Leaf, RecordField, without_none
 from tachikoma_proto.specs import Scalar
 
 _AS_THEY_ARE = (str, int, UUID)
@@ -32,7 +33,7 @@ def key_reader(field: RecordField, scalars: Mapping[type, Scalar]) -> KeyOf | No
     Returns:
         The reader; None if the field cannot be a key.
     """
-    shape = field.shape.inner if isinstance(field.shape, Maybe) else field.shape
+    shape = without_none(field.shape)
     if field.secret or not isinstance(shape, Leaf):
         return None
     to_text = _text_of(shape.type, scalars)
@@ -48,8 +49,7 @@ def key_reader(field: RecordField, scalars: Mapping[type, Scalar]) -> KeyOf | No
 
 
 def _text_of(kind: Any, scalars: Mapping[type, Scalar]) -> Callable[[Any], str] | None:
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
+    kind = unmarked(kind)
     if kind in _AS_THEY_ARE:
         return str
     if isinstance(kind, type) and issubclass(kind, enum.Enum):

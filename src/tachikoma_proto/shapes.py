@@ -78,6 +78,11 @@ Records: TypeAlias = Mapping[type, tuple[RecordField, ...]]
 """The fields of each attrs class that is a message or stands in one."""
 
 
+def without_none(shape: Shape) -> Shape:
+    """Give what stands in a shape where it is not None."""
+    return shape.inner if isinstance(shape, Maybe) else shape
+
+
 def enums_in(records: Records) -> set[type[enum.Enum]]:
     """Find the enums that stand in fields, however deep.
 
@@ -177,7 +182,7 @@ def describe_field(field: RecordField, records: Records) -> str:
         field: The field.
         records: Where the fields of nested classes are found.
     """
-    shape = field.shape.inner if isinstance(field.shape, Maybe) else field.shape
+    shape = without_none(field.shape)
     secret = " (secret)" if field.secret else ""
     return f"{field.name}{'' if field.required else '?'}: {_describe(shape, records)}{secret}"
 

@@ -15,11 +15,12 @@ Rules:
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
+from typing import Any, Final, TypeAlias, get_origin
 
 from msgspec import UNSET
 
 from tachikoma_proto.accelerator.structs import Structs, Unsure
+from tachikoma_proto.base import unmarked
 from tachikoma_proto.generated import Code
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
@@ -221,7 +222,7 @@ class _Records:
 
     def _leaf(self, kind: Any, variable: str) -> None:
         code = self._code
-        base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        base = unmarked(kind)
         if base is str:
             code.add(f'if "," in {variable}: n += count({variable}, frame)')
         elif base in (int, float):

@@ -33,6 +33,7 @@ from tachikoma_proto.shapes import (
     Shape,
     holds_secrets,
     nested_in,
+    without_none,
 )
 from tachikoma_proto.specs import Kind, Sender
 
@@ -140,7 +141,7 @@ def _target(
     for name in parents:
         field = _field(registry, cls, name, name_of(path))
         path = f"{path}.{name}"
-        shape = field.shape.inner if isinstance(field.shape, Maybe) else field.shape
+        shape = without_none(field.shape)
         holder = holder.setdefault(name, {})
         if not isinstance(shape, Record) or not isinstance(holder, dict):
             raise CommandError(f"{name_of(path)}: it has no fields that could be given one by one")

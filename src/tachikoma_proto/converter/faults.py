@@ -20,7 +20,7 @@ from tachikoma_proto.converter.records import tags_of
 from tachikoma_proto.errors import FieldError
 from tachikoma_proto.paths import Path, render
 from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import Array, Leaf, Map, Maybe, Record, RecordField, Shape
+from tachikoma_proto.shapes import Array, Leaf, Map, Maybe, Record, RecordField, Shape, without_none
 
 Judge: TypeAlias = Callable[[Any], object]
 """Reads or writes a value of a type; raises where it cannot."""
@@ -71,7 +71,7 @@ class Side:
 
     def _check(self, field: RecordField) -> Check:
         may_be_none = isinstance(field.shape, Maybe)
-        shape = field.shape.inner if isinstance(field.shape, Maybe) else field.shape
+        shape = without_none(field.shape)
         judge = self.judge_of(shape.type)  # type: ignore[union-attr]
         return Check(field.name, shape, judge, may_be_none, field.required)
 

@@ -14,7 +14,7 @@ from tachikoma_proto.errors import EncodeError, FieldError, ProtocolError, Regis
 from tachikoma_proto.keys import KeyOf, key_reader
 from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import Leaf, Maybe
+from tachikoma_proto.shapes import Leaf, Shape, without_none
 from tachikoma_proto.specs import Kind, MessageSpec
 from tachikoma_proto.uuids import parse_uuid
 
@@ -157,6 +157,6 @@ def _route(registry: Registry, spec: MessageSpec) -> Route | None:
     )
 
 
-def _is_uuid(shape: object) -> bool:
-    inner = shape.inner if isinstance(shape, Maybe) else shape
+def _is_uuid(shape: Shape) -> bool:
+    inner = without_none(shape)
     return isinstance(inner, Leaf) and inner.type is UUID
