@@ -8,6 +8,7 @@ Rules:
 
 from collections.abc import Callable, Iterator
 
+from benchmarks.provenance import measured
 from benchmarks.results import Figure, Report, Row
 
 NOT_STRICT = "*"
@@ -24,13 +25,10 @@ in every table.
 
 def to_markdown(report: Report) -> str:
     """Write the whole document."""
-    versions = ", ".join(f"{name} {number}" for name, number in report.packages.items())
     return "\n".join(
         [
             INTRODUCTION,
-            f"Measured on {report.date} with {report.python} on {report.cpu} ({report.system}), "
-            f"{report.rounds} rounds;\n{versions}.\nAgain: `{report.command}`, as "
-            "[benchmarks/README.md](../benchmarks/README.md) says.\n",
+            measured(report.as_json()),
             "![Ratios as bars](benchmarks.svg)\n",
             to_tables(report),
             "## Contestants\n",

@@ -9,16 +9,12 @@ Rules:
   for all messages, and among all.
 """
 
-import os
-import platform
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 
 from benchmarks.contestant import Contestant
+from benchmarks.provenance import facts
 from benchmarks.timing import Direction, Effort, Measure
 
 _PACKAGES: Final = (
@@ -127,13 +123,9 @@ def make_report(
     baseline = contestants[0].name
     whole = {c.name for c in contestants if c.whole and c.strict}
     return Report(
-        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        **facts(_PACKAGES),
         command=command,
         rounds=effort.rounds,
-        python=f"{platform.python_implementation()} {platform.python_version()}",
-        cpu=f"{_cpu_model()}, {os.cpu_count()} logical CPUs",
-        system=f"{platform.system()} {platform.machine()}",
-        packages={package: version(package) for package in _PACKAGES},
         baseline=baseline,
         contestants=[Entrant(c.name, c.version, c.note, c.strict, c.whole) for c in contestants],
         left_out=left_out,
@@ -171,11 +163,3 @@ def _figure(values: list[float], base: list[float] | None, scale: int) -> Figure
 
 def _least(figures: dict[str, Figure]) -> str:
     return min(figures, key=lambda name: figures[name].value)
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

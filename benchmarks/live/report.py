@@ -12,6 +12,7 @@ from benchmarks.live.fanout import Publishing
 from benchmarks.live.results import Report
 from benchmarks.live.servers import ENTRANTS
 from benchmarks.live.throughput import Rate
+from benchmarks.provenance import measured
 
 INTRODUCTION = """\
 # Benchmarks of the live part
@@ -56,13 +57,10 @@ Without what asyncio and the WebSocket library take for a connection.
 
 def to_markdown(report: Report) -> str:
     """Write the whole document."""
-    versions = ", ".join(f"{name} {number}" for name, number in report.packages.items())
     return "\n".join(
         [
             INTRODUCTION,
-            f"Measured on {report.date} with {report.python} on {report.cpu} ({report.system}), "
-            f"{report.rounds} rounds;\n{versions}.\nAgain: `{report.command}`, as "
-            "[benchmarks/README.md](../benchmarks/README.md) says.\n",
+            measured(report.as_json()),
             LOOPBACK,
             *(f"- **{entrant.name}**: {entrant.title}." for entrant in ENTRANTS),
             "",

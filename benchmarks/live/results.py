@@ -1,10 +1,5 @@
 """Results: all that was measured in a run, and what it ran on."""
 
-import os
-import platform
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +9,7 @@ from benchmarks.live.fanout import Publishing
 from benchmarks.live.idle import Idle
 from benchmarks.live.servers import ENTRANTS
 from benchmarks.live.throughput import Rate
+from benchmarks.provenance import facts
 
 
 @frozen
@@ -60,22 +56,10 @@ def make_report(rounds: int, rates: list[Rate], publishing: list[Publishing], id
     """
     names = sorted({name for entrant in ENTRANTS for name in entrant.packages})
     return Report(
-        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        **facts(["tachikoma-proto", "attrs", *names]),
         command="python -m benchmarks.live",
         rounds=rounds,
-        python=f"{platform.python_implementation()} {platform.python_version()}",
-        cpu=f"{_cpu_model()}, {os.cpu_count()} logical CPUs",
-        system=f"{platform.system()} {platform.machine()}",
-        packages={name: version(name) for name in ["tachikoma-proto", "attrs", *names]},
         rates=rates,
         publishing=publishing,
         idle=idle,
     )
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
