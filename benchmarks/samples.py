@@ -3,7 +3,7 @@
 Rules:
 
 * Frames are plain JSON objects, made without any of the contestants.
-* Tags are written in full, and first.
+* Members stand in the order of the contract; tags are written in full, and first.
 * A refusal differs from a good frame in one place; each stands for one rule of the contract.
   An unknown tag is none of them: a client that follows the contract keeps such an event.
 """
@@ -114,8 +114,9 @@ _COMMANDS: Final[dict[str, tuple[str, str, JsonObject]]] = {
 }
 
 
-def _frame(message_type: str, payload: JsonObject) -> JsonObject:
-    return {"id": MESSAGE_ID, "type": message_type, "timestamp": TIMESTAMP, "payload": payload}
+def _frame(message_type: str, payload: JsonObject, **more: str) -> JsonObject:
+    envelope = {"id": MESSAGE_ID, "type": message_type, "timestamp": TIMESTAMP, **more}
+    return {**envelope, "payload": payload}
 
 
 EVENTS: Final[dict[str, JsonObject]] = {
@@ -126,7 +127,7 @@ EVENTS: Final[dict[str, JsonObject]] = {
 """A frame of each event, by ``category.tag``."""
 
 RESPONSES: Final[dict[str, JsonObject]] = {
-    message_type: {**_frame(message_type, payload), "reply_to": REPLY_TO}
+    message_type: _frame(message_type, payload, reply_to=REPLY_TO)
     for message_type, payload in _RESPONSES.items()
 }
 """A frame of each response, by message type."""
