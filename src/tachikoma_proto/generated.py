@@ -9,11 +9,14 @@ Rules:
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from tachikoma_proto.instances import twin_of
+
+SPELLED: Final = 2.0**200
+"""Numbers below it are written out in the source; all bounds of the wire are."""
 
 
 class Code:
@@ -73,6 +76,10 @@ class Code:
         name = self.fresh("v")
         self._values[name] = value
         return name
+
+    def literal(self, number: float) -> str:
+        """Give a number as source, which takes less time than to look it up by a name."""
+        return repr(number) if abs(number) < SPELLED else self.bind(number)
 
     def construct(self, cls: type[Any], target: str, fields: dict[str, str]) -> None:
         """Make an instance of an attrs class.

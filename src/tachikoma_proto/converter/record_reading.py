@@ -127,10 +127,10 @@ def _unusual(code: Code, kind: Any, variable: str) -> str:
         return f"type({variable}) is not {kind.__name__}"
     bounds = JSON_INTEGER if kind is int else bounds_of(kind)
     if isinstance(bounds, IntRange):
-        inside = f"{code.bind(bounds.low)} <= {variable} <= {code.bind(bounds.high)}"
+        inside = f"{code.literal(bounds.low)} <= {variable} <= {code.literal(bounds.high)}"
         return f"type({variable}) is not int or not {inside}"
     if kind is float or isinstance(bounds, FloatRange):
         limit = bounds.limit if isinstance(bounds, FloatRange) else math.inf
-        inside = f"{code.bind(-limit)} < {variable} < {code.bind(limit)}"
+        inside = f"{code.literal(-limit)} < {variable} < {code.literal(limit)}"
         return f"type({variable}) is not float or not {inside}"
     return ""

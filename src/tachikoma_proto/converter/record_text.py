@@ -167,11 +167,11 @@ def _value(
         code.add(f"else: {variable} = {hook}({variable})")
         return f'"{{{variable}}}"'
     elif isinstance(bounds, IntRange):
-        inside = f"{code.bind(bounds.low)} <= {variable} <= {code.bind(bounds.high)}"
+        inside = f"{code.literal(bounds.low)} <= {variable} <= {code.literal(bounds.high)}"
         code.add(f"if type({variable}) is not int or not {inside}: {variable} = {hook}({variable})")
     elif kind is float or isinstance(bounds, FloatRange):
         limit = bounds.limit if isinstance(bounds, FloatRange) else math.inf
-        inside = f"{code.bind(-limit)} < {variable} < {code.bind(limit)}"
+        inside = f"{code.literal(-limit)} < {variable} < {code.literal(limit)}"
         code.add(
             f"if type({variable}) is not float or not {inside}: {variable} = {hook}({variable})"
         )
