@@ -9,6 +9,7 @@ import attrs
 import pytest
 from attrs import field, frozen, validators
 from conformance import ACCEPTED, read
+from hypothesis import strategies as st
 
 import tachikoma_proto as tp
 from tachikoma_proto.specs import Kind, Sender
@@ -85,6 +86,13 @@ class RigResult(tp.Response):
 REGISTRY = tp.Registry([rig])
 plain = tp.Codec(REGISTRY, accelerated=False)
 fast = tp.Codec(REGISTRY, accelerated=True)
+runner = tp.Codec(REGISTRY, accelerated=True)
+"""Reads what came before again: of events it expects more of the same."""
+
+TYPES = {Checked: st.builds(Checked, even=st.sampled_from([0, 2, 4]))}
+"""How to make what has a validator."""
+
+picky = [tp.Codec(REGISTRY, accelerated=on, forbid_unknown_fields=True) for on in (False, True)]
 SPECS = [spec for spec in REGISTRY if spec.kind is not Kind.KEEPALIVE]
 
 
@@ -104,8 +112,18 @@ def types_in(value: Any) -> Any:
     return type(value)
 
 
-def agree(sender: Sender, frame: str | bytes) -> None:
-    expected, found = verdict(plain, sender, frame), verdict(fast, sender, frame)
+def agree(sender: Sender, frame: str | bytes, *, like: str = "") -> None:
+    """Both ways of reading a frame come to the same, and so do they after frames like it."""
+    for _ in range(3 if like else 0):
+        verdict(runner, sender, like)
+    expected = verdict(plain, sender, frame)
+    both_the_same(verdict(fast, sender, frame), expected, sender, frame)
+    both_the_same(verdict(runner, sender, frame), expected, sender, frame)
+    unforgiving, unforgiving_fast = (verdict(codec, sender, frame) for codec in picky)
+    both_the_same(unforgiving_fast, unforgiving, sender, frame)
+
+
+def both_the_same(found: Any, expected: Any, sender: Sender, frame: str | bytes) -> None:
     if '"ping"' in str(frame) and sender is Sender.SERVER and not isinstance(expected, tuple):
         assert found.payload == expected.payload, "a bare ping is given an id by each reader"
         return
@@ -127,6 +145,21 @@ def surely(sender: Sender, frame: str) -> Any:
 
 
 ACK = f'{{"id":"{ID}","type":"ack","timestamp":"{NOW}","payload":{{"success":true}}}}'
+
+MISSION = "67e55044-10b1-426f-9247-bb680e5fe0c8"
+TAGS = '"category":"mission","event":"progress"'
+PAYLOAD = (
+    f'{{{TAGS},"mission_id":"{MISSION}","current_spec":"s","completed_specs":3,"total_specs":5,'
+    '"percentage":7}'
+)
+PROGRESS = f'{{"id":"{ID}","type":"event.mission","timestamp":"{NOW}","payload":{PAYLOAD}}}'
+ANSWER = PROGRESS.replace('"payload"', f'"reply_to":"{ID}","payload"')
+STATUS = ANSWER.replace("event.mission", "mission_status_result").replace(
+    f"{TAGS},", '"status":"running",'
+)
+PAUSE = f'{{"id":"{ID}","type":"mission_pause","timestamp":"{NOW}","payload":' + (
+    f'{{"category":"mission","command":"pause","mission_id":"{MISSION}"}}}}'
+)
 
 FRAMES = [
     *ACCEPTED,

@@ -247,6 +247,16 @@ class Codec:
         self._read_command = accelerator.command_reader(self._plain_command)
         self._read_server_message = accelerator.server_message_reader(self._plain_server_message)
         self._write = accelerator.writer(self._plain_write)
+        self._spare_a_call("decode_command", self._read_command)
+        self._spare_a_call("decode_server_message", self._read_server_message)
+        self._spare_a_call("encode_message", self._write)
+
+    def _spare_a_call(self, name: str, function: Callable[[X], Y]) -> None:
+        """Put what a method calls in its place, unless a subclass has its own."""
+        method = getattr(Codec, name)
+        if getattr(type(self), name) is method:
+            function.__name__, function.__doc__ = name, method.__doc__
+            vars(self)[name] = function
 
     @cached_property
     def _make_outgoing(self) -> Callable[..., OutgoingMessage[Any]]:

@@ -119,7 +119,7 @@ def holding_themselves(records: Records) -> set[type]:
         records: The fields by class.
     """
 
-    return {cls for cls in records if cls in _nested_below(cls, records)}
+    return {cls for cls in records if cls in nested_below(cls, records)}
 
 
 def holds_secrets(cls: type, records: Records) -> bool:
@@ -129,11 +129,11 @@ def holds_secrets(cls: type, records: Records) -> bool:
         cls: The class.
         records: The fields by class.
     """
-    classes = {cls, *_nested_below(cls, records)}
+    classes = {cls, *nested_below(cls, records)}
     return any(field.secret for one in classes for field in records[one])
 
 
-def _nested_below(cls: type, records: Records) -> set[type]:
+def nested_below(cls: type, records: Records) -> set[type]:
     """Find the classes that stand in a class, however deep."""
     seen: set[type] = set()
     waiting = [cls]

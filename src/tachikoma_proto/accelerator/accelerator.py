@@ -13,16 +13,23 @@ from typing import Any, Final, TypeAlias, Union
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
-from tachikoma_proto.accelerator.reading import make_command_reader, make_server_message_reader
-from tachikoma_proto.accelerator.structs import Field, Structs, Unsure, struct
+from tachikoma_proto.accelerator.marks import Marks, make_marks
+from tachikoma_proto.accelerator.reading import (
+    ReadExpected,
+    make_command_reader,
+    make_expected_reader,
+    make_server_message_reader,
+)
+from tachikoma_proto.accelerator.structs import TIME, Field, Structs, Tag, Unsure, or_unset, struct
 from tachikoma_proto.accelerator.writing import WriteFrame, make_writer
 from tachikoma_proto.converter.mismatch import REFUSALS
 from tachikoma_proto.json_reader import Frame
-from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
+from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry import Registry
 from tachikoma_proto.shapes import holding_themselves
-from tachikoma_proto.specs import Kind, MessageSpec, Sender
+from tachikoma_proto.specs import Kind, MessageSpec
 
 _UTF8_MAX: Final = 4  # bytes a character
 
@@ -32,6 +39,9 @@ into what is nested too deep, until Python stops it."""
 
 Read: TypeAlias = Callable[[Frame], Any]
 """Reads a frame."""
+
+_Message: TypeAlias = tuple[MessageSpec, Marks, Any]
+"""A message, what stands where in its frames, and the struct of its payload."""
 
 Write: TypeAlias = Callable[[Any], str]
 """Writes an envelope."""
@@ -52,6 +62,8 @@ class Accelerator:
         # declared scalar its own functions.
         left_out = holding_themselves(registry.records) | {s.cls for s in registry if s.tags}
         self._structs = Structs(registry.records, left_out | set(registry.scalars))
+        self._events: dict[Any, tuple[MessageSpec, Marks]] = {}
+        self._expectations: dict[Any, ReadExpected | None] = {}
 
     def command_reader(self, otherwise: Read) -> Read:
         """Make the function that reads what a client sent.
@@ -59,19 +71,19 @@ class Accelerator:
         Args:
             otherwise: Reads the frames of which the accelerator is not sure.
         """
-        envelopes = []
-        for spec in self._registry:
-            if spec.kind is Kind.COMMAND and self._can_read(spec):
-                envelopes.append(self._command_envelope(spec))
-                envelopes[-1]._read = make_command_reader(spec, self._structs)
-        decode, max_size = _decoder(envelopes), self._max_size
-        sure_size = max_size // _UTF8_MAX
+        envelopes = [
+            envelope
+            for spec in self._registry
+            if spec.kind is Kind.COMMAND and (envelope := self._command_envelope(spec))
+        ]
+        decode, fits = _decoder(envelopes), self._fits
+        sure_size = self._max_size // _UTF8_MAX
 
         def read(frame: Frame) -> Any:
             try:
-                text = frame if type(frame) is str else _text_of(frame, max_size)
-                if len(text) <= sure_size or _fits(text, max_size):
-                    return decode(text)._read(text)
+                size = len(frame)
+                if size <= sure_size or fits(frame):
+                    return decode(frame)._read(frame, size)
             except _REFUSALS:
                 pass
             return otherwise(frame)
@@ -84,20 +96,31 @@ class Accelerator:
         Args:
             otherwise: Reads the frames of which the accelerator is not sure.
         """
-        envelopes = [
-            _server_envelope(group[0].message_type, self._payloads(group))
-            for group in self._groups()
-        ]
-        decode, max_size = _decoder(envelopes), self._max_size
-        sure_size = max_size // _UTF8_MAX
+        groups = map(self._messages, self._groups().values())
+        envelopes = [self._server_envelope(messages) for messages in groups if messages]
+        decode, fits = _decoder(envelopes), self._fits
+        sure_size = self._max_size // _UTF8_MAX
+        expected: ReadExpected | None = None  # of the event that came twice in a row
+        latest: Any = None
 
-        # The twin of the above: to share it would cost a call for each frame.
         def read(frame: Frame) -> Any:
+            nonlocal expected, latest
             try:
-                text = frame if type(frame) is str else _text_of(frame, max_size)
-                if len(text) <= sure_size or _fits(text, max_size):
-                    envelope = decode(text)
-                    return envelope.payload._read(envelope, text)
+                size = len(frame)
+                if size <= sure_size or fits(frame):
+                    guess = expected
+                    if guess is not None:
+                        message = guess(frame, size)
+                        if message is not None:
+                            return message
+                        expected = None
+                    envelope = decode(frame)
+                    payload = envelope.payload
+                    kind = type(payload)
+                    if kind is latest:
+                        expected = self._expected(kind)
+                    latest = kind
+                    return payload._read(envelope, frame, size)
             except _REFUSALS:
                 pass
             return otherwise(frame)
@@ -110,92 +133,115 @@ class Accelerator:
         Args:
             otherwise: Writes those of which the accelerator is not sure.
         """
-        writers: dict[tuple[type, type], WriteFrame] = {}
+        writers: dict[type, WriteFrame] = {}
         for spec in self._registry:
             if spec.kind is not Kind.KEEPALIVE:
-                self._add_writers(spec, writers)
+                with suppress(Unsure):
+                    writers[spec.cls] = make_writer(spec, self._structs)
         encode = msgspec.json.Encoder().encode
 
         def write(envelope: Any) -> str:
             try:
-                make = writers[type(envelope), type(envelope.payload)]
-                return encode(make(envelope)).decode()
+                return encode(writers[type(envelope.payload)](envelope)).decode()
             except _REFUSALS:
                 pass
             return otherwise(envelope)
 
         return write
 
-    def _add_writers(self, spec: MessageSpec, writers: dict[tuple[type, type], WriteFrame]) -> None:
-        is_incoming = spec.sender is Sender.CLIENT
-        for envelope in (Envelope, IncomingMessage) if is_incoming else (Envelope, OutgoingMessage):
-            with suppress(Unsure):
-                writers[envelope, spec.cls] = make_writer(spec, self._structs, envelope)
-
-    def _can_read(self, spec: MessageSpec) -> bool:
-        try:
-            # To make the decoder is when msgspec looks at the types.
-            msgspec.json.Decoder(self._structs.of_record(spec.cls, spec.tags))
-        except Unsure:
-            return False
-        return True
-
-    def _groups(self) -> list[list[MessageSpec]]:
-        """The messages from the server that share a message type, where there are any."""
+    def _groups(self) -> dict[str, list[MessageSpec]]:
+        """The messages from the server, by message type."""
         groups: dict[str, list[MessageSpec]] = {}
         for spec in self._registry:
-            if spec.kind in (Kind.EVENT, Kind.RESPONSE) and self._can_read(spec):
+            if spec.kind in (Kind.EVENT, Kind.RESPONSE):
                 groups.setdefault(spec.message_type, []).append(spec)
-        return list(groups.values())
+        return groups
 
-    def _payloads(self, group: list[MessageSpec]) -> Any:
-        structs = [
-            self._structs.of_record(
-                spec.cls,
-                spec.tags,
-                needed=spec.tags,
-                union_tag=spec.kind.value if len(group) > 1 else "",
-            )
-            for spec in group
-        ]
-        for made, spec in zip(structs, group, strict=True):
-            made._read = make_server_message_reader(spec, self._structs)
-        return Union[tuple(structs)]
+    def _messages(self, group: list[MessageSpec]) -> list[_Message]:
+        """Make the structs of those messages of which the accelerator can be sure."""
+        messages = []
+        for spec in group:
+            union_tag = spec.kind.value if spec.kind is Kind.EVENT else ""
+            with suppress(Unsure):
+                made = self._structs.of_record(spec.cls, spec.tags, union_tag=union_tag)
+                msgspec.json.Decoder(made)  # this is when msgspec looks at the types
+                messages.append((spec, make_marks(spec, self._registry.records), made))
+        return messages
 
     def _command_envelope(self, spec: MessageSpec) -> Any:
         needs_payload = any(field.required for field in self._registry.records[spec.cls])
-        payload = self._structs.of_record(spec.cls, spec.tags)
-        fields = [
-            Field("id", Union[UUID, None], required=False),
-            Field("timestamp", Union[str, None], required=False),
-            Field("payload", payload if needs_payload else Union[payload, None], needs_payload),
-        ]
-        return struct(spec.cls.__name__, fields, "type", spec.message_type)
+        try:
+            payload = self._structs.of_record(spec.cls, spec.tags)
+            fields = [
+                Field("id", or_unset(Union[UUID, None]), UNSET),
+                Field("timestamp", or_unset(Union[TIME, None]), UNSET),
+                Field("payload", payload)
+                if needs_payload
+                else Field("payload", or_unset(Union[payload, None]), UNSET),
+            ]
+            envelope = self._structs.of_envelope(IncomingMessage, spec.message_type, fields)
+            msgspec.json.Decoder(envelope)
+            marks = make_marks(spec, self._registry.records)
+            envelope._read = make_command_reader(spec, marks, self._structs, self._text_of)
+        except Unsure:
+            return None
+        return envelope
+
+    def _server_envelope(self, messages: list[_Message]) -> Any:
+        """Make the struct of the envelope of messages that share a type."""
+        first = messages[0][0]
+        structs = [made for _, _, made in messages]
+        if first.kind is Kind.EVENT:  # msgspec asks for a tag in a union only, and of one is none
+            structs.append(struct("Nothing", [], Tag(first.kind.value, "")))
+            structs[-1]._read = _unsure
+        fields = _server_fields(Union[tuple(structs)])
+        envelope = self._structs.of_envelope(OutgoingMessage, first.message_type, fields)
+        for spec, marks, made in messages:
+            made._read = make_server_message_reader(spec, marks, self._structs, self._text_of)
+            if spec.kind is Kind.EVENT:
+                self._events[made] = (spec, marks)
+        return envelope
+
+    def _expected(self, payload: Any) -> ReadExpected | None:
+        """Give the function that reads the events of a struct; None if it is of no event."""
+        if payload not in self._expectations:
+            self._expectations[payload] = self._make_expected(payload)
+        return self._expectations[payload]
+
+    def _make_expected(self, payload: Any) -> ReadExpected | None:
+        if payload not in self._events:
+            return None
+        spec, marks = self._events[payload]
+        envelope = self._structs.of_envelope(
+            OutgoingMessage, spec.message_type, _server_fields(payload), in_union=False
+        )
+        return make_expected_reader(spec, marks, self._structs, _decoder([envelope]))
+
+    def _fits(self, frame: Frame) -> bool:
+        if isinstance(frame, str):
+            return frame.isascii() and len(frame) <= self._max_size
+        return memoryview(frame).nbytes <= self._max_size
+
+    def _text_of(self, frame: Frame) -> str:
+        # memoryview takes nothing but bytes: what is no frame is refused here too.
+        if isinstance(frame, str) or not self._fits(frame):
+            raise Unsure
+        return str(bytes(frame), "utf-8")
 
 
-def _server_envelope(message_type: str, payload: Any) -> Any:
-    fields = [
+def _server_fields(payload: Any) -> list[Field]:
+    return [
         Field("id", UUID),
-        Field("timestamp", str),
-        Field("reply_to", Union[UUID, None], required=False),
+        Field("timestamp", TIME),
+        Field("reply_to", Union[UUID, None], None),
         Field("payload", payload),
     ]
-    return struct("Envelope", fields, "type", message_type)
 
 
-def _decoder(envelopes: Any) -> Callable[[str], Any]:
-    decode: Callable[[str], Any] = msgspec.json.Decoder(Union[tuple(envelopes)]).decode
+def _unsure(*_: object) -> Any:
+    raise Unsure
+
+
+def _decoder(envelopes: Any) -> Callable[[Frame], Any]:
+    decode: Callable[[Frame], Any] = msgspec.json.Decoder(Union[tuple(envelopes)]).decode
     return decode
-
-
-def _text_of(frame: Frame, max_size: int) -> str:
-    if isinstance(frame, str):
-        return frame
-    # memoryview takes nothing but bytes: what is no frame is refused here too.
-    if memoryview(frame).nbytes > max_size:
-        raise Unsure
-    return str(bytes(frame), "utf-8")
-
-
-def _fits(text: str, max_size: int) -> bool:
-    return text.isascii() and len(text) <= max_size

@@ -1,245 +1,145 @@
-"""The code that turns a struct, as msgspec read it, into an envelope with its message.
+"""The functions that finish what msgspec read: an envelope's struct and a frame give the envelope.
 
 Rules:
 
-* msgspec keeps the last of repeated keys without a word. Every member but the first of its
-  object stands behind a comma, so the commas of the frame are counted: if there are more than
-  the members that were read account for, and the commas inside text, a key was repeated.
-* msgspec reads ``-0`` as the integer 0, which the contract does not: where a number is zero, the
-  frame is searched for it.
-* msgspec rounds times, which the contract truncates: times are read as text and parsed here.
+* How the time was written, and the tags of an event, are found in the text (``marks``); the rest
+  is a matter of the payload (``payloads``).
 * The code is generated per message, once, as a function without branches that the message does
   not need. Whatever is not as expected raises :class:`Unsure`.
+* Where an event is expected that is the same as the one before, msgspec need not be asked which it
+  is: the text shows it as well as everything else.
 """
 
-import re
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
-from typing import Any, Final, TypeAlias, get_origin
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
-from msgspec import UNSET
-
-from tachikoma_proto.accelerator.structs import Structs, Unsure
-from tachikoma_proto.base import unmarked
+from tachikoma_proto.accelerator.marks import ID_END, NEXT, Marks
+from tachikoma_proto.accelerator.payloads import NAMES, REPLY_LENGTH, PayloadCode
+from tachikoma_proto.accelerator.structs import Structs
 from tachikoma_proto.generated import Code
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
-from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
-from tachikoma_proto.specs import MessageSpec
-from tachikoma_proto.timestamps import READS_HOUR_24, UTC_FORMS, ZEROED, parse_timestamp
+from tachikoma_proto.specs import Kind, MessageSpec
 
-ReadCommand: TypeAlias = Callable[[Any, str], Any]
-"""Takes the envelope's struct and the frame; gives the envelope."""
+ReadCommand: TypeAlias = Callable[[Any, str, int], Any]
+"""Takes the envelope's struct, the frame and its length; gives the envelope."""
 
-ReadServerMessage: TypeAlias = Callable[[Any, Any, str], Any]
-"""Takes the payload's struct, the envelope's and the frame; gives the envelope."""
+ReadServerMessage: TypeAlias = Callable[[Any, Any, str, int], Any]
+"""Takes the payload's struct, the envelope's, the frame and its length; gives the envelope."""
 
-_NEGATIVE_ZERO: Final = re.compile(r"-0(?![0-9.eE])")
+ReadExpected: TypeAlias = Callable[[Any, int], Any]
+"""Takes the frame and its length; gives the envelope, or None if it is of another message."""
 
-
-def _parse(text: str) -> datetime:
-    moment = parse_timestamp(text)
-    if moment is None:
-        raise Unsure
-    return moment
+AsText: TypeAlias = Callable[[Any], str]
+"""Gives the text of a frame that came as bytes; raises if it is none."""
 
 
-def _refuse_negative_zero(frame: str) -> None:
-    if _NEGATIVE_ZERO.search(frame):
-        raise Unsure
-
-
-def _count(text: str, frame: str) -> int:
-    """Count the commas of a text as they stand in the frame, which must not be escaped."""
-    commas = text.count(",")
-    # To look for one character takes next to no time.
-    if commas and "\\" in frame and "\\u002" in frame:
-        raise Unsure
-    return commas
-
-
-_NAMES: Final[dict[str, Any]] = {
-    "UNSET": UNSET,
-    "Unsure": Unsure,
-    "fromisoformat": datetime.fromisoformat,
-    "ZEROED": ZEROED,
-    "UTC_FORMS": UTC_FORMS,
-    "parse": _parse,
-    "refuse_negative_zero": _refuse_negative_zero,
-    "count": _count,
-}
-
-# As ``parse_timestamp`` begins, without a call of ours.
-_IS_USUAL: Final = "t.encode().translate(ZEROED) in UTC_FORMS" + (
-    " and t[11:13] != '24'" if READS_HOUR_24 else ""
-)
-_TIMESTAMP: Final = f"t = fromisoformat(t) if {_IS_USUAL} else parse(t)"
-
-
-def make_command_reader(spec: MessageSpec, structs: Structs) -> ReadCommand:
+def make_command_reader(
+    spec: MessageSpec, marks: Marks, structs: Structs, as_text: AsText
+) -> ReadCommand:
     """Generate the function that reads frames of one command.
 
     Args:
         spec: The command.
-        structs: What made the struct of its payload.
+        marks: What stands where in its frames.
+        structs: What made the structs of its payload and of its envelope.
+        as_text: Gives the text of bytes.
     """
     code = Code()
-    generator = _Records(code, structs)
-    with code.block("def function(e, frame):"):
-        code.add("n = COMMAS", "p = e.payload")
-        _optional(code, "i", "e.id")
-        _optional(code, "t", "e.timestamp", _TIMESTAMP)
-        with code.block("if p is not UNSET:"):
-            code.add("n += 1")
+    message = PayloadCode(code, structs, spec, marks)
+    with code.block("def function(e, frame, size):"):
+        code.add("i = e.id", "t = e.timestamp", "p = e.payload")
+        missing = " or ".join(f"{name} is UNSET or {name} is None" for name in "itp")
+        places = f"frame[{marks.t}] != 'T' or {_differs(code, marks, NEXT + marks.payload)}"
+        with code.block(f"if {missing} or {places}:"):
+            _read_text(code, "e", as_text)
+            code.add("if i is UNSET: e.id = None", "if t is UNSET: e.timestamp = None")
+            look = f"{code.bind(marks.look)}(e, frame, size)"
+            code.add(f"size = MANY if e.timestamp is None else {look}")
+        optional = ["i is not UNSET", "t is not UNSET"]
         with code.block("if p is UNSET or p is None:"):
-            code.add(f"o = {code.bind(spec.cls)}()")
+            message.count("", [*optional, "p is not UNSET"], 0)
+            code.add(f"p = {code.bind(spec.cls)}()")
         with code.block("else:"):
-            generator.read(spec.cls, "p", "o", tags=spec.tags)
-        _finish(code, IncomingMessage, spec)
-    return code.function(_NAMES | {"COMMAS": generator.commas})
+            message.check("p", optional, 1)
+            message.finish("p")
+        message.envelop(IncomingMessage, is_new=True)
+    return code.function(NAMES)
 
 
-def make_server_message_reader(spec: MessageSpec, structs: Structs) -> ReadServerMessage:
+def make_server_message_reader(
+    spec: MessageSpec, marks: Marks, structs: Structs, as_text: AsText
+) -> ReadServerMessage:
     """Generate the function that reads frames of one event or response.
 
     Args:
-        spec: The message; its tags have to stand in the payload.
-        structs: What made the struct of its payload.
+        spec: The message; the tags of an event have to stand at the start of its payload.
+        marks: What stands where in its frames.
+        structs: What made the structs of its payload and of its envelope.
+        as_text: Gives the text of bytes.
     """
     code = Code()
-    generator = _Records(code, structs)
-    generator.commas += 3
-    with code.block("def function(p, e, frame):"):
-        code.add("n = COMMAS", "i = e.id", "t = e.timestamp", _TIMESTAMP)
-        _optional(code, "r", "e.reply_to")
-        generator.read(spec.cls, "p", "o", tags=spec.tags, needed=spec.tags, is_sure=True)
-        _finish(code, OutgoingMessage, spec)
-    return code.function(_NAMES | {"COMMAS": generator.commas})
+    message = PayloadCode(code, structs, spec, marks)
+    with code.block("def function(p, e, frame, size):"):
+        places = _differs(code, marks, NEXT + marks.payload)
+        with_uuid = f"frame[{marks.hyphen}] != '-' or {_differs(code, marks, marks.uuid)}"
+        if spec.kind is Kind.RESPONSE:  # which answers something, but for a few
+            code.add("r = e.reply_to")
+            places = f"({places} if r is None else {with_uuid})"
+        elif marks.uuid:
+            places = with_uuid
+        with code.block(f"if frame[{marks.t}] != 'T' or {places}:"):
+            _read_text(code, "p, e", as_text)
+            code.add(f"size = {code.bind(marks.look)}(e, frame, size)")
+        if spec.kind is Kind.RESPONSE:
+            code.add(f"if r is not None: size -= {REPLY_LENGTH}")
+        message.check("p", _OPTIONAL, 3)
+        is_new = message.finish("p")
+        message.envelop(OutgoingMessage, is_new=is_new)
+    return code.function(NAMES)
 
 
-def _finish(code: Code, envelope: type[Any], spec: MessageSpec) -> None:
-    code.add("if n != frame.count(','): raise Unsure")
-    fields = {"id": "i", "type": repr(spec.message_type), "timestamp": "t", "payload": "o"}
-    if envelope is OutgoingMessage:
-        fields["reply_to"] = "r"
-    code.construct(envelope, "m", fields)
-    code.add("return m")
+def make_expected_reader(
+    spec: MessageSpec, marks: Marks, structs: Structs, decode: Callable[[Any], Any]
+) -> ReadExpected:
+    """Generate the function that reads frames of one event, in the usual form.
 
-
-def _optional(code: Code, variable: str, source: str, *then: str) -> None:
-    """Read a member of the envelope that may be missing or null."""
-    code.add(f"{variable} = {source}")
-    with code.block(f"if {variable} is UNSET:"):
-        code.add(f"{variable} = None")
-    with code.block("else:"):
-        code.add("n += 1")
-        if then:
-            with code.block(f"if {variable} is not None:"):
-                code.add(*then)
-
-
-class _Records:
-    """Generates the code that reads records.
-
-    ``n`` counts the commas that they account for; those that every frame has are in ``commas``.
+    Args:
+        spec: The event.
+        marks: What stands where in its frames.
+        structs: What made the structs of its payload and of its envelope.
+        decode: Reads the struct of an envelope with this event.
     """
+    code = Code()
+    message = PayloadCode(code, structs, spec, marks)
+    places = _differs(code, marks, NEXT + marks.payload)
+    if marks.uuid:
+        places = f"frame[{marks.hyphen}] != '-' or {_differs(code, marks, marks.uuid)}"
+    last = marks.hyphen if marks.uuid else marks.t
+    # What stands there could be in an unknown member, and make up for tags that the payload itself
+    # does not have. With the type before it, it has more commas than that.
+    before = f"frame[{code.bind(slice(ID_END, ID_END + len(marks.type)))}] != {marks.type!r}"
+    with code.block("def function(frame, size):"):
+        with code.block(f"if size <= {last} or frame[{marks.t}] != 'T' or {places}:"):
+            code.add("return None")
+        code.add(f"e = {code.bind(decode)}(frame)", "p = e.payload")
+        message.check("p", _OPTIONAL, 3, unfit=before)
+        is_new = message.finish("p")
+        message.envelop(OutgoingMessage, is_new=is_new)
+    return code.function(NAMES)
 
-    def __init__(self, code: Code, structs: Structs) -> None:
-        self._code = code
-        self._structs = structs
-        self.commas = 0
 
-    def read(
-        self,
-        cls: type[Any],
-        source: str,
-        target: str,
-        *,
-        tags: Mapping[str, str] | None = None,
-        needed: Collection[str] = (),
-        is_sure: bool = False,
-    ) -> None:
-        """Make ``target`` of the struct ``source``.
+_OPTIONAL: Final = ("e.reply_to is not None",)
+"""When the envelope of a server's message has a member more."""
 
-        Args:
-            cls: The record's class.
-            source: The variable that holds the struct.
-            target: The variable that gets the instance.
-            tags: The tags that may stand among the fields.
-            needed: Which of them have to.
-            is_sure: Whether every frame has the record, once.
-        """
-        code = self._code
-        fields = self._structs.records[cls]
-        always = sum(field.required for field in fields) + len(needed)
-        # The first member of an object has no comma. If none has to be there, they are counted.
-        counter = "n" if always else code.fresh("k")
-        if not always:
-            code.add(f"{counter} = 0")
-        elif is_sure:
-            self.commas += always - 1
-        else:
-            code.add(f"n += {always - 1}")
-        for tag in tags or ():
-            if tag not in needed:
-                code.add(f"if {source}.{tag} is not UNSET: {counter} += 1")
-        values: dict[str, str] = {}
-        for field in fields:
-            values[field.name] = self._field(cls, field, source, counter)
-        if not always:
-            code.add(f"if {counter}: n += {counter} - 1")
-        code.construct(cls, target, values)
 
-    def _field(self, cls: type[Any], field: RecordField, source: str, counter: str) -> str:
-        code = self._code
-        variable = code.fresh("f")
-        code.add(f"{variable} = {source}.{field.name}")
-        if field.required:
-            self._value(field.shape, variable)
-            return variable
-        with code.block(f"if {variable} is UNSET:"):
-            code.add(f"{variable} = {code.default(cls, field.name)}")
-        with code.block("else:"):
-            code.add(f"{counter} += 1")
-            if self._structs.can_read(field.shape):  # otherwise it is null
-                self._value(field.shape, variable)
-        return variable
+def _differs(code: Code, marks: Marks, text: str) -> str:
+    """Write the condition under which something else stands behind the time."""
+    place = slice(marks.z, marks.z + len(text))
+    return f"frame[{code.bind(place)}] != {text!r}"
 
-    def _value(self, shape: Shape, variable: str) -> None:
-        """Check the value in a variable, account for its commas, and finish it."""
-        code = self._code
-        match shape:
-            case Leaf(kind, _):
-                self._leaf(kind, variable)
-            case Maybe(inner):
-                with code.block(f"if {variable} is not None:"):
-                    self._value(inner, variable)
-            case Array(kind, inner):
-                self._array(kind, inner, variable)
-            case Record(cls):
-                self.read(cls, variable, variable)
-            case _:
-                raise Unsure
 
-    def _leaf(self, kind: Any, variable: str) -> None:
-        code = self._code
-        base = unmarked(kind)
-        if base is str:
-            code.add(f'if "," in {variable}: n += count({variable}, frame)')
-        elif base in (int, float):
-            code.add(f"if not {variable}: refuse_negative_zero(frame)")
-        elif base is datetime:
-            code.add(f"{variable} = parse({variable})")
-        else:
-            code.add("pass")
-
-    def _array(self, kind: Any, inner: Shape, variable: str) -> None:
-        code = self._code
-        if isinstance(inner, Leaf) and inner.type is str:
-            text = code.fresh("s")
-            with code.block(f"if {variable}:"):
-                code.add(f"n += len({variable}) - 1", f'{text} = "".join({variable})')
-                code.add(f'if "," in {text}: n += count({text}, frame)')
-            return
-        code.add(f"if {variable}: n += len({variable}) - 1")
-        with code.each(variable, get_origin(kind).__name__) as item:
-            self._value(inner, item)
+def _read_text(code: Code, structs: str, as_text: AsText) -> None:
+    """Begin again with the text of a frame that came as bytes: no byte equals a character."""
+    with code.block("if not isinstance(frame, str):"):
+        code.add(f"frame = {code.bind(as_text)}(frame)")
+        code.add(f"return function({structs}, frame, len(frame))")

@@ -23,9 +23,9 @@ from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.base import FloatRange, IntRange, bounds_of
 from tachikoma_proto.converter.scalars import JSON_INTEGER
 from tachikoma_proto.generated import Code
-from tachikoma_proto.messages.envelope import OutgoingMessage
+from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
 from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, Shape
-from tachikoma_proto.specs import MessageSpec
+from tachikoma_proto.specs import MessageSpec, Sender
 from tachikoma_proto.timestamps import format_timestamp
 
 WriteFrame: TypeAlias = Callable[[Any], msgspec.Struct]
@@ -53,49 +53,49 @@ _NAMES: Final[dict[str, Any]] = {
 }
 
 # What msgspec writes as the contract has it, it is given as it is.
+_NO_UUID: Final = "type({}) is not UUID"
 _TIMESTAMP: Final = (
     "if type(t) is not datetime or t.tzinfo is not UTC or not t.microsecond % 1000: "
     "t = format_time(t)"
 )
 
 
-def make_writer(spec: MessageSpec, structs: Structs, envelope: type[Any]) -> WriteFrame:
-    """Generate the function that makes what msgspec writes of one message in one envelope.
+def make_writer(spec: MessageSpec, structs: Structs) -> WriteFrame:
+    """Generate the function that makes what msgspec writes of one message, in any envelope.
 
     Args:
-        spec: The message.
+        spec: The message; what the function is given has one of its class.
         structs: What knows the fields of its class and of those nested in it.
-        envelope: The envelope's class.
 
     Raises:
         Unsure: The message has a field that is left to the converter.
     """
-    is_outgoing = envelope is OutgoingMessage
+    is_incoming = spec.sender is Sender.CLIENT
     code = Code()
     generator = _Records(code, structs)
     with code.block("def function(e):"):
         code.add(f"if e.type != {spec.message_type!r}: raise Unsure")
         code.add("i = e.id", "t = e.timestamp", "p = e.payload")
-        _member(code, "i", "if type(i) is not UUID: raise Unsure", needed=is_outgoing)
-        _member(code, "t", _TIMESTAMP, needed=is_outgoing)
-        if is_outgoing:
-            code.add("r = e.reply_to", "if r is not None and type(r) is not UUID: raise Unsure")
+        other = code.bind(IncomingMessage if is_incoming else OutgoingMessage)
+        with code.block(f"if type(e) is {other}:"):
+            if is_incoming:
+                code.add(f"if i is not None and {_NO_UUID.format('i')}: raise Unsure")
+                with code.block("if t is not None:"):
+                    code.add(_TIMESTAMP)
+            else:
+                code.add(f"if {_NO_UUID.format('i')}: raise Unsure", _TIMESTAMP, "r = e.reply_to")
+                code.add(f"if r is not None and {_NO_UUID.format('r')}: raise Unsure")
+        with code.block(f"elif type(e) is {code.bind(Envelope)}:"):
+            code.add(f"if {_NO_UUID.format('i')}: raise Unsure", _TIMESTAMP, "r = None")
+        code.add("else: raise Unsure")
         generator.write(spec.cls, "p", "o", dict(spec.tags))
         members = {"id": "i", "type": repr(spec.message_type), "timestamp": "t"}
-        members |= {"reply_to": "r"} if is_outgoing else {}
+        members |= {} if is_incoming else {"reply_to": "r"}
         members["payload"] = "o"
-        optional = ["reply_to"] if is_outgoing else ["id", "timestamp"]
+        optional = ["id", "timestamp"] if is_incoming else ["reply_to"]
         _construct(code, "s", "Frame", members, optional)
         code.add("return s")
     return code.function(_NAMES)
-
-
-def _member(code: Code, variable: str, check: str, *, needed: bool) -> None:
-    if needed:
-        code.add(check)
-        return
-    with code.block(f"if {variable} is not None:"):
-        code.add(check)
 
 
 _NEVER: Final = object()
@@ -130,7 +130,6 @@ class _Records:
             tags: The tags, which stand before the fields.
         """
         code = self._code
-        code.add(f"if type({source}) is not {code.bind(cls)}: raise Unsure")
         members = {name: repr(tag) for name, tag in tags.items()}
         optional = []
         for field in self._structs.records[cls]:
@@ -155,6 +154,7 @@ class _Records:
             case Array(kind, inner) if get_origin(kind) in (tuple, list):
                 self._array(get_origin(kind), inner, variable)
             case Record(cls):
+                code.add(f"if type({variable}) is not {code.bind(cls)}: raise Unsure")
                 self.write(cls, variable, variable, {})
             case _:
                 raise Unsure
@@ -165,11 +165,11 @@ class _Records:
         if kind in (str, bool, UUID):
             code.add(f"if type({variable}) is not {kind.__name__}: raise Unsure")
         elif isinstance(bounds, IntRange):
-            inside = f"{code.bind(bounds.low)} <= {variable} <= {code.bind(bounds.high)}"
+            inside = f"{code.literal(bounds.low)} <= {variable} <= {code.literal(bounds.high)}"
             code.add(f"if type({variable}) is not int or not {inside}: raise Unsure")
         elif kind is float or isinstance(bounds, FloatRange):
-            limit = code.bind(bounds.limit if isinstance(bounds, FloatRange) else math.inf)
-            inside = f"-{limit} < {variable} < {limit}"
+            limit = bounds.limit if isinstance(bounds, FloatRange) else math.inf
+            inside = f"{code.literal(-limit)} < {variable} < {code.literal(limit)}"
             code.add(f"if type({variable}) is not float or not {inside}: raise Unsure")
         elif kind is datetime:
             code.add(f"{variable} = format_time({variable})")

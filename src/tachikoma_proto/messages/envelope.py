@@ -21,8 +21,14 @@ P = TypeVar("P", covariant=True)
 """The payload's class."""
 
 
+class _Members(Message, Generic[P]):
+    """What an envelope holds, in one class: so it can be laid out alike in one, too."""
+
+    __slots__ = ("id", "payload", "reply_to", "timestamp", "type")
+
+
 @frozen(kw_only=True)
-class Envelope(Message, Generic[P]):
+class Envelope(_Members[P]):
     """A message as it is sent.
 
     Attributes:

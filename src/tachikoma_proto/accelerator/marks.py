@@ -1,0 +1,194 @@
+"""What the text of a frame has to show, since msgspec does not tell: how its time was written, and
+the tags of an event.
+
+Rules:
+
+* msgspec takes a space or a ``t`` for the ``T`` of a time, and rounds what the contract truncates.
+  A time that ends with the ``Z`` before the next member, and has a ``T`` 16 characters before it,
+  is written with six digits, or with fewer and escapes: of such times msgspec makes what the
+  contract says. The same goes for other distances.
+* Both stand at known places where a frame is written as the contract has it, without white space:
+  the *usual form*, which is looked for first. Other frames are searched.
+* What is found may stand elsewhere than it should, in a member of an event that is unknown. Such
+  a frame has more commas, and more text, than it should, and is given to the converter for that.
+"""
+
+import re
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import frozen
+
+from tachikoma_proto.accelerator.lengths import HYPHENS, quoted
+from tachikoma_proto.accelerator.structs import Unsure
+from tachikoma_proto.shapes import Leaf, RecordField, Records, nested_below
+from tachikoma_proto.specs import Kind, MessageSpec
+from tachikoma_proto.timestamps import parse_timestamp
+
+SIX_DIGITS: Final = len("T03:04:05.123456")
+"""From the ``T`` of a time to its ``Z``, in the usual form."""
+
+NEXT: Final = 'Z",'
+"""The end of a time, and what parts it from the next member."""
+
+ID_END: Final = len('{"id":"') + 36
+"""Where the digits of the ``id`` end, in the usual form."""
+
+MANY: Final = 2**40
+"""A length that leaves room for everything."""
+
+_LONGER: Final = {len("T03:04:05") + 1 + digits: digits - 6 for digits in (9, 3, 6)}
+_LONGER[len("T03:04:05")] = -len(".123456")
+"""How much longer than in the usual form a frame is, by the distance of the ``T`` from the ``Z``:
+with nine digits, with three, with six, and without a fraction."""
+
+MIN_TIME: Final = len('{"timestamp":"2026-01-02T03:04:05')
+"""Where the ``Z`` of a time is at the least."""
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_VALUE: Final = re.compile(r'\s*+:\s*+"([^"\\]*+)"')
+_SPACE: Final = r"\s*+"
+
+
+RESERVED: Final = frozenset({"payload", "reply_to"})
+"""Names that no field may have where a member of the envelope is looked for in the text."""
+
+
+@frozen(kw_only=True)
+class Marks:
+    """Where what stands in frames of one message.
+
+    Attributes:
+        type: What stands between the digits of the ``id`` and those of the time, in the usual form.
+        t: Where the ``T`` of the time is, in the usual form.
+        payload: The start of the payload, which has the tags of an event.
+        uuid: What stands, in the usual form, between the time and the digits of a UUID, from the
+            ``Z`` on: of ``reply_to``, or of the first field of an event; empty if there is none.
+        spaced: The start of the payload, with white space.
+        has_time: Whether a field has the name of the envelope's time.
+    """
+
+    type: str
+    t: int
+    payload: str
+    uuid: str
+    spaced: re.Pattern[str]
+    has_time: bool
+
+    @property
+    def z(self) -> int:
+        """Where the ``Z`` of the time is, in the usual form."""
+        return self.t + SIX_DIGITS
+
+    @property
+    def hyphen(self) -> int:
+        """Where the first hyphen of the UUID is, in the usual form."""
+        return self.z + len(self.uuid) + 8
+
+    def look(self, envelope: Any, frame: str, size: int) -> int:
+        """Find what is not where it usually is, and truncate the time.
+
+        Args:
+            envelope: The envelope's struct; its time is put right.
+            frame: The text.
+            size: Its length.
+
+        Returns:
+            The length that it would have in the usual form; ``MANY`` if it is in no such form.
+
+        Raises:
+            Unsure: It is not found.
+        """
+        end = -1 if envelope.timestamp is None else self._end_of_time(frame)
+        longer = _how_much_longer(frame, end)
+        if longer is None:
+            self._search(envelope, frame)
+            return MANY
+        if longer > 0:
+            _truncate(envelope, frame[end - 9 : end])
+        if end != self.z + longer or envelope.id is None:
+            return MANY
+        is_hyphenated = frame.startswith(self.uuid, end) and frame[self.hyphen + longer] == "-"
+        return size - longer + (0 if is_hyphenated or not self.uuid else HYPHENS)
+
+    def _end_of_time(self, frame: str) -> int:
+        """Find the ``Z`` of a time that stands before the payload or ``reply_to``."""
+        end = frame.find(self.payload) - len(NEXT)
+        if end > 0 and not frame.startswith(NEXT, end):
+            end = frame.find('"reply_to":') - len(NEXT)
+        return end if end > MIN_TIME and frame.startswith(NEXT, end) else -1
+
+    def _search(self, envelope: Any, frame: str) -> None:
+        if self.spaced.search(frame) is None:
+            raise Unsure
+        if envelope.timestamp is not None:
+            moment = None if self.has_time else parse_timestamp(_text_of(frame, '"timestamp"'))
+            if moment is None:
+                raise Unsure
+            envelope.timestamp = moment
+
+
+def make_marks(spec: MessageSpec, records: Records) -> Marks:
+    """Work out the marks of a message.
+
+    Args:
+        spec: The message; if it is an event, its payload starts with its tags.
+        records: The fields by class.
+
+    Raises:
+        Unsure: A mark could be taken for another.
+    """
+    classes = (spec.cls, *nested_below(spec.cls, records))
+    names = {field.name for cls in classes for field in records[cls]}
+    if not RESERVED.isdisjoint(names) or spec.message_type.endswith("Z"):
+        raise Unsure
+    tags = spec.tags if spec.kind is Kind.EVENT else {}
+    before_time = f'","type":{quoted(spec.message_type)},"timestamp":"'
+    tokens = [
+        token for name, tag in tags.items() for token in (",", quoted(name), ":", quoted(tag))
+    ]
+    payload = ['"payload"', ":", "{", *tokens[1:]]
+    uuid = f'{NEXT}"reply_to":"' if spec.kind is Kind.RESPONSE else ""
+    if tags and _starts_with_uuid(records[spec.cls]):
+        uuid = f'{NEXT}{"".join(payload)},{quoted(records[spec.cls][0].name)}:"'
+    return Marks(
+        type=before_time,
+        t=ID_END + len(before_time) + len("2026-01-02"),
+        payload="".join(payload),
+        uuid=uuid,
+        spaced=re.compile(_SPACE.join(map(re.escape, payload if tags else []))),
+        has_time="timestamp" in names,
+    )
+
+
+def _starts_with_uuid(fields: tuple[RecordField, ...]) -> bool:
+    shape = fields[0].shape if fields and fields[0].required else None
+    return isinstance(shape, Leaf) and shape.type is UUID
+
+
+def _how_much_longer(frame: str, end: int) -> int | None:
+    """Tell how much longer than usual a time is, by its end; None if it is of none of the forms."""
+    for distance, longer in _LONGER.items() if end > MIN_TIME else ():
+        if frame[end - distance] == "T":
+            return longer
+    return None
+
+
+def _truncate(envelope: Any, digits: str) -> None:
+    """Undo what msgspec rounded up, of a time of nine digits."""
+    if not digits.isdigit():  # some are escaped
+        raise Unsure
+    if digits[6] >= "5":
+        envelope.timestamp -= _MICROSECOND
+
+
+def _text_of(frame: str, key: str) -> str:
+    """Find the only member of a name, and give its text."""
+    at = frame.find(key)
+    if at < 0 or frame.find(key, at + 1) >= 0:
+        raise Unsure
+    match = _VALUE.match(frame, at + len(key))
+    if match is None:
+        raise Unsure
+    return match[1]
