@@ -1,6 +1,7 @@
 """A category with fields of many kinds, and two codecs to compare: with and without msgspec."""
 
 import enum
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -161,6 +162,34 @@ PAUSE = f'{{"id":"{ID}","type":"mission_pause","timestamp":"{NOW}","payload":' +
     f'{{"category":"mission","command":"pause","mission_id":"{MISSION}"}}}}'
 )
 
+TIMES = [
+    "2026-01-02T03:04:05Z",
+    "2026-01-02T03:04:05.123Z",
+    "2026-01-02T03:04:05.123456Z",
+    "2026-01-02T03:04:05.123456499Z",
+    "2026-01-02T03:04:05.123456500Z",
+    "2026-12-31T23:59:59.999999999Z",
+    "2026-01-02T03:04:05.1+00:00",
+]
+"""Forms that peers write."""
+
+ODD_TIMES = [
+    "2026-01-02 03:04:05.123456Z",
+    "2026-01-02t03:04:05.123456Z",
+    "2026-01-02T03:04:05.123456z",
+    "2026-01-02T03:04:05.1234567Z",
+    "2026-01-02T03:04:05.12345678Z",
+    "2026-01-02T03:04:05.1234567890Z",
+    "2026-01-02T03:04:05.123456+0000",
+    "2026-01-02T03:04:05.12345\\u0036Z",
+    "2026-01-02T03:04:05.12345678\\u0036Z",
+    "2026-01-02T03:04:05.1\\u003612Z",
+    "2026-01-02T03:04:05.123456\\u005a",
+    "2026-01-02\\u005403:04:05.123456Z",
+    "2026-01-02\\u002003:04:05.123456Z",
+    "9999-12-31T23:59:59.999999999Z",
+]
+
 FRAMES = [
     *ACCEPTED,
     *(
@@ -182,3 +211,13 @@ FRAMES = [
         if spec is not None
     ),
 ]
+
+
+def insertions(frame: str, members: list[str]) -> Iterator[str]:
+    """Put each member into each object of a frame, at each place."""
+    for place, character in enumerate(frame):
+        for member in members:
+            if character == "{":
+                yield f"{frame[: place + 1]}{member},{frame[place + 1 :]}"
+            elif character in ",}" and frame[place - 1] != "{":
+                yield f"{frame[:place]},{member}{frame[place:]}"

@@ -1,9 +1,10 @@
 """How what msgspec read becomes messages, and how a codec reaches the accelerator."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
+from attrs import frozen
 from rig import ANSWER, PAUSE, PROGRESS, REGISTRY, SPECS, STATUS, plain
 
 import tachikoma_proto as tp
@@ -40,6 +41,39 @@ class TestLayouts:
             assert sure(frame) == codec.decode_server_message(frame) == expected
         assert codec.decode_command(PAUSE) == plain.decode_command(PAUSE)
         assert not refused
+
+
+class Hooked(tp.Event):
+    """Its methods are not to be called on what is not a message yet."""
+
+    __slots__ = ()
+    called: ClassVar[list[str]] = []
+
+    def __post_init__(self) -> None:
+        self.called.append("post_init")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+    def __del__(self) -> None:
+        self.called.append("del")
+
+
+@frozen(kw_only=True)
+class Below(Hooked):
+    a: int
+    b: str = "x"
+
+
+def test_methods_of_a_base_are_not_called_on_structs() -> None:
+    category = tp.Category("hooked")
+    category.event("below")(Below)
+    codec = tp.Codec(tp.Registry([category]), accelerated=True)
+    text = codec.encode(Below(a=1))
+    Hooked.called.clear()
+    messages = [codec.decode_server_message(text) for _ in range(4)]
+    assert [message.payload for message in messages] == [Below(a=1)] * 4
+    assert "post_init" not in Hooked.called
 
 
 def test_a_subclass_keeps_its_methods() -> None:

@@ -162,6 +162,10 @@ class Named(enum.Enum):
     ONE = "1"
 
 
+class Binary(enum.Enum):
+    ZERO = b"\x00"
+
+
 @frozen(kw_only=True)
 class Node:
     next: "Node | None" = None
@@ -177,6 +181,7 @@ class Odd(tp.Event):
     access: Access = Access.READ
     huge: Huge = Huge.LARGE
     named: Named = Named.ONE
+    binary: Binary | None = None
     message: tp.MissionStarted | None = None
     high: Annotated[int, tp.IntRange("high", 2**63, 2**64 - 1)] = 2**63
     low: Annotated[int, tp.IntRange("low", -(10**30), 10**30)] = 0
@@ -186,6 +191,13 @@ class Odd(tp.Event):
 def registry() -> tp.Registry:
     odd = tp.Category("odd")
     odd.scalar(Named, wire=str, read=Named.__getitem__, write=lambda n: n.name, expected="one")
+    odd.scalar(
+        Binary,
+        wire=str,
+        read=lambda text: Binary(text.encode()),
+        write=lambda value: value.value.decode(),
+        expected="binary",
+    )
     odd.event("odd")(Odd)
     return tp.Registry([odd])
 
@@ -198,6 +210,7 @@ class TestOddFields:
             '"access":3',
             '"huge":9223372036854775808',
             '"named":"ONE"',
+            '"binary":"\\u0000"',
             '"named":"1"',
             f'"message":{{"mission_id":"{ID}","event":"started"}}',
             f'"message":{{"mission_id":"{ID}","event":"failed"}}',

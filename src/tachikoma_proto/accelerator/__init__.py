@@ -7,7 +7,7 @@ Rules:
 * It knows no message by name: everything is made from the registry's shapes, when it is first
   needed. A message with a field that it cannot be sure of is left to the converter.
 * msgspec is laxer than the contract in some ways, and each is closed: see ``structs`` for what
-  it is told to refuse, and ``reading`` for what is checked behind it.
+  it is told to refuse, and ``marks`` and ``payloads`` for what is checked behind it.
 """
 
 from tachikoma_proto.accelerator.accelerator import Accelerator

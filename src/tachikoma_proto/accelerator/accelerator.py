@@ -9,6 +9,7 @@ Rules:
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, TypeAlias, Union
 from uuid import UUID
 
@@ -33,9 +34,16 @@ from tachikoma_proto.specs import Kind, MessageSpec
 
 _UTF8_MAX: Final = 4  # bytes a character
 
-_REFUSALS: Final = (msgspec.MsgspecError, Unsure, RecursionError, *REFUSALS)
-"""What msgspec, the generated code, and the validators of attrs classes raise; msgspec descends
-into what is nested too deep, until Python stops it."""
+_REFUSALS: Final = (
+    msgspec.MsgspecError,
+    Unsure,
+    BufferError,
+    NotImplementedError,
+    RecursionError,
+    *REFUSALS,
+)
+"""What msgspec, the generated code, views of memory that are not simply bytes, and the validators
+of attrs classes raise; msgspec descends into what is nested too deep, until Python stops it."""
 
 Read: TypeAlias = Callable[[Frame], Any]
 """Reads a frame."""
@@ -63,7 +71,6 @@ class Accelerator:
         left_out = holding_themselves(registry.records) | {s.cls for s in registry if s.tags}
         self._structs = Structs(registry.records, left_out | set(registry.scalars))
         self._events: dict[Any, tuple[MessageSpec, Marks]] = {}
-        self._expectations: dict[Any, ReadExpected | None] = {}
 
     def command_reader(self, otherwise: Read) -> Read:
         """Make the function that reads what a client sent.
@@ -100,6 +107,7 @@ class Accelerator:
         envelopes = [self._server_envelope(messages) for messages in groups if messages]
         decode, fits = _decoder(envelopes), self._fits
         sure_size = self._max_size // _UTF8_MAX
+        expected_of = cache(self._expected)
         expected: ReadExpected | None = None  # of the event that came twice in a row
         latest: Any = None
 
@@ -118,7 +126,7 @@ class Accelerator:
                     payload = envelope.payload
                     kind = type(payload)
                     if kind is latest:
-                        expected = self._expected(kind)
+                        expected = expected_of(kind)
                     latest = kind
                     return payload._read(envelope, frame, size)
             except _REFUSALS:
@@ -203,12 +211,7 @@ class Accelerator:
         return envelope
 
     def _expected(self, payload: Any) -> ReadExpected | None:
-        """Give the function that reads the events of a struct; None if it is of no event."""
-        if payload not in self._expectations:
-            self._expectations[payload] = self._make_expected(payload)
-        return self._expectations[payload]
-
-    def _make_expected(self, payload: Any) -> ReadExpected | None:
+        """Make the function that reads the events of a struct; None if it is of no event."""
         if payload not in self._events:
             return None
         spec, marks = self._events[payload]
@@ -223,8 +226,7 @@ class Accelerator:
         return memoryview(frame).nbytes <= self._max_size
 
     def _text_of(self, frame: Frame) -> str:
-        # memoryview takes nothing but bytes: what is no frame is refused here too.
-        if isinstance(frame, str) or not self._fits(frame):
+        if not isinstance(frame, bytes | bytearray | memoryview) or not self._fits(frame):
             raise Unsure
         return str(bytes(frame), "utf-8")
 

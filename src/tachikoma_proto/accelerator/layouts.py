@@ -6,14 +6,17 @@ Rules:
   struct that is made with the base and the fields of an attrs class is such a one: what msgspec
   read into it becomes a message by one assignment, and nothing is copied.
 * CPython is asked, once for each struct, and never told: where it says no, there is no such struct.
-* It holds only where the constructor does nothing but set the fields.
+* It holds only where the constructor does nothing but set the fields, and where no base has a
+  method that would be called while the object is a struct.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from tachikoma_proto.instances import may_have_twin
+
+_CALLED_ON_STRUCTS: Final = ("__post_init__", "__setattr__", "__delattr__", "__del__", "__class__")
 
 
 def layout_base(cls: type[Any]) -> type[Any] | None:
@@ -31,7 +34,9 @@ def layout_base(cls: type[Any]) -> type[Any] | None:
     owner = cls
     while owner.__base__ is not None and owner.__base__.__basicsize__ == owner.__basicsize__:
         owner = owner.__base__
-    return owner.__base__
+    base = owner.__base__
+    inherited = () if base is None else base.__mro__[:-1]
+    return None if any(n in vars(c) for c in inherited for n in _CALLED_ON_STRUCTS) else base
 
 
 def can_become(made: type[Struct], cls: type[Any]) -> bool:

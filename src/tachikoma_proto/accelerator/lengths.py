@@ -45,8 +45,8 @@ def least(shape: Shape) -> int:
         case Maybe(inner):
             return min(len("null"), least(inner))
         case Leaf(kind, _):
-            values = [len(quoted(value)) for value in values_of(kind)]
-            return _LEAVES.get(unmarked(kind)) or min(values, default=1)
+            sizes = [len(quoted(v)) for v in values_of(kind) if isinstance(v, str | int)]
+            return _LEAVES.get(unmarked(kind)) or min(sizes, default=1)
         case _:
             return len("[]")
 

@@ -90,7 +90,7 @@ class Marks:
         """Find what is not where it usually is, and truncate the time.
 
         Args:
-            envelope: The envelope's struct; its time is put right.
+            envelope: The envelope's struct, which has a time; that is put right.
             frame: The text.
             size: Its length.
 
@@ -100,7 +100,7 @@ class Marks:
         Raises:
             Unsure: It is not found.
         """
-        end = -1 if envelope.timestamp is None else self._end_of_time(frame)
+        end = self._end_of_time(frame)
         longer = _how_much_longer(frame, end)
         if longer is None:
             self._search(envelope, frame)
@@ -117,16 +117,15 @@ class Marks:
         end = frame.find(self.payload) - len(NEXT)
         if end > 0 and not frame.startswith(NEXT, end):
             end = frame.find('"reply_to":') - len(NEXT)
-        return end if end > MIN_TIME and frame.startswith(NEXT, end) else -1
+        return end if end >= MIN_TIME and frame.startswith(NEXT, end) else -1
 
     def _search(self, envelope: Any, frame: str) -> None:
-        if self.spaced.search(frame) is None:
+        if self.has_time or self.spaced.search(frame) is None:
             raise Unsure
-        if envelope.timestamp is not None:
-            moment = None if self.has_time else parse_timestamp(_text_of(frame, '"timestamp"'))
-            if moment is None:
-                raise Unsure
-            envelope.timestamp = moment
+        moment = parse_timestamp(_text_of(frame, '"timestamp"'))
+        if moment is None:
+            raise Unsure
+        envelope.timestamp = moment
 
 
 def make_marks(spec: MessageSpec, records: Records) -> Marks:
@@ -169,7 +168,7 @@ def _starts_with_uuid(fields: tuple[RecordField, ...]) -> bool:
 
 def _how_much_longer(frame: str, end: int) -> int | None:
     """Tell how much longer than usual a time is, by its end; None if it is of none of the forms."""
-    for distance, longer in _LONGER.items() if end > MIN_TIME else ():
+    for distance, longer in _LONGER.items() if end >= 0 else ():
         if frame[end - distance] == "T":
             return longer
     return None

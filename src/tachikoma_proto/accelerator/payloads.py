@@ -31,7 +31,7 @@ from tachikoma_proto.accelerator.structs import Structs, Unsure
 from tachikoma_proto.base import unmarked
 from tachikoma_proto.generated import Code
 from tachikoma_proto.messages.envelope import OutgoingMessage
-from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape
+from tachikoma_proto.shapes import Array, Leaf, Maybe, Record, RecordField, Shape, without_none
 from tachikoma_proto.specs import Kind, MessageSpec
 from tachikoma_proto.timestamps import parse_timestamp
 
@@ -40,7 +40,7 @@ _NEGATIVE_ZERO: Final = re.compile(r"-0(?![0-9.eE])")
 REPLY_LENGTH: Final = len(',"reply_to":""') + 36
 """What ``reply_to`` takes in the usual form."""
 
-_ENVELOPE_ROOM: Final = len(',"payload":{}')
+_ENVELOPE_ROOM: Final = len(',"id":null')
 """What a member of the envelope takes at the least that is repeated or null."""
 
 
@@ -84,14 +84,13 @@ class PayloadCode:
         self._spec = spec
         self._marks = marks
 
-    def check(self, source: str, optional: Sequence[str], commas: int, *, unfit: str = "") -> None:
+    def check(self, source: str, conditions: Sequence[str], commas: int) -> None:
         """Refuse a frame in which something is repeated, unknown, or null.
 
         Args:
             source: The variable that holds the payload's struct.
-            optional: Conditions under which the envelope has a member more.
+            conditions: Those under which the envelope has a member more.
             commas: How many of the envelope are always there.
-            unfit: A condition under which it is of no use to count commas.
         """
         code, records = self._code, self._structs.records
         fields = records[self._spec.cls]
@@ -99,7 +98,8 @@ class PayloadCode:
         for field in fields:
             if field.required and _is(field.shape, str):
                 length.append(f"len({source}.{field.name})")
-        may_be = [field for field in fields if isinstance(field.shape, Maybe)]
+        can_read = self._structs.can_read
+        may_be = [f for f in fields if isinstance(f.shape, Maybe) and can_read(f.shape)]
         tags = self._optional_tags()
         if may_be or tags:
             code.add(f"n = {' - '.join(length)}")
@@ -107,24 +107,22 @@ class PayloadCode:
                 size = least_object((), {name: tag}) - len("{}")
                 code.add(f"if {source}.{name} is not UNSET: n -= {size}")
             for field in may_be:
-                self._shorten(field, f"{source}.{field.name}")
+                self._shorten(field.name, without_none(field.shape), f"{source}.{field.name}")
             length = ["n"]
         with code.block(f"if {' - '.join(length)} > {self._room()}:"):
-            if unfit:
-                code.add(f"if {unfit}: raise Unsure")
-            self.count(source, optional, commas)
+            self.count(source, conditions, commas)
 
-    def count(self, source: str, optional: Sequence[str], commas: int) -> None:
+    def count(self, source: str, conditions: Sequence[str], commas: int) -> None:
         """Refuse a frame that has other commas than it should.
 
         Args:
             source: The variable that holds the payload's struct; empty if there is none.
-            optional: Conditions under which the envelope has a member more.
+            conditions: Those under which the envelope has a member more.
             commas: How many of the envelope are always there.
         """
         code = self._code
         code.add(f"c = {commas}")
-        code.add(*(f"if {condition}: c += 1" for condition in optional))
+        code.add(*(f"if {condition}: c += 1" for condition in conditions))
         if source:
             tags = self._optional_tags()
             Commas(code, self._structs).members(
@@ -134,7 +132,7 @@ class PayloadCode:
 
     def finish(self, variable: str) -> bool:
         """Make the message of the struct in a variable; tell whether it is another object."""
-        return self._record(self._spec.cls, variable, is_alike=not self._optional_tags())
+        return self._record(self._spec.cls, variable)
 
     def envelop(self, cls: type[Any], *, is_new: bool) -> None:
         """Give back the envelope with its message.
@@ -170,18 +168,16 @@ class PayloadCode:
         room = min(_ENVELOPE_ROOM, least_repeated(cls, records, self._spec.tags))
         return least + (min(room, UNKNOWN) if is_event else room) - 1
 
-    def _shorten(self, field: RecordField, source: str) -> None:
-        if isinstance(field.shape, Maybe) and self._structs.can_read(field.shape):
-            code, variable = self._code, self._code.fresh("f")
-            size = least_member(field.name, field.shape.inner)
-            text = f" + len({variable})" if _is(field.shape.inner, str) else ""
-            code.add(f"{variable} = {source}")
-            code.add(f"if {variable} is None: n -= {len(quoted(field.name)) + len(':null')}")
-            code.add(f"elif {variable} is not UNSET: n -= {size}{text}")
+    def _shorten(self, name: str, inner: Shape, source: str) -> None:
+        code, variable = self._code, self._code.fresh("f")
+        text = f" + len({variable})" if _is(inner, str) else ""
+        code.add(f"{variable} = {source}")
+        code.add(f"if {variable} is None: n -= {len(quoted(name)) + len(':null')}")
+        code.add(f"elif {variable} is not UNSET: n -= {least_member(name, inner)}{text}")
 
-    def _record(self, cls: type[Any], variable: str, *, is_alike: bool = True) -> bool:
+    def _record(self, cls: type[Any], variable: str) -> bool:
         code, fields = self._code, self._structs.records[cls]
-        if is_alike and self._structs.is_alike(cls):
+        if self._structs.is_alike(cls):
             for field in fields:
                 self._in_place(cls, field, f"{variable}.{field.name}")
             code.add(f"{variable}.__class__ = {code.bind(cls)}")

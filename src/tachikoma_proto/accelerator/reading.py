@@ -55,12 +55,12 @@ def make_command_reader(
             code.add("if i is UNSET: e.id = None", "if t is UNSET: e.timestamp = None")
             look = f"{code.bind(marks.look)}(e, frame, size)"
             code.add(f"size = MANY if e.timestamp is None else {look}")
-        optional = ["i is not UNSET", "t is not UNSET"]
+        conditions = ["i is not UNSET", "t is not UNSET"]
         with code.block("if p is UNSET or p is None:"):
-            message.count("", [*optional, "p is not UNSET"], 0)
+            message.count("", [*conditions, "p is not UNSET"], 0)
             code.add(f"p = {code.bind(spec.cls)}()")
         with code.block("else:"):
-            message.check("p", optional, 1)
+            message.check("p", conditions, 1)
             message.finish("p")
         message.envelop(IncomingMessage, is_new=True)
     return code.function(NAMES)
@@ -81,18 +81,17 @@ def make_server_message_reader(
     message = PayloadCode(code, structs, spec, marks)
     with code.block("def function(p, e, frame, size):"):
         places = _differs(code, marks, NEXT + marks.payload)
-        with_uuid = f"frame[{marks.hyphen}] != '-' or {_differs(code, marks, marks.uuid)}"
         if spec.kind is Kind.RESPONSE:  # which answers something, but for a few
             code.add("r = e.reply_to")
-            places = f"({places} if r is None else {with_uuid})"
+            places = f"({places} if r is None else {_differs_with_uuid(code, marks)})"
         elif marks.uuid:
-            places = with_uuid
+            places = _differs_with_uuid(code, marks)
         with code.block(f"if frame[{marks.t}] != 'T' or {places}:"):
             _read_text(code, "p, e", as_text)
             code.add(f"size = {code.bind(marks.look)}(e, frame, size)")
         if spec.kind is Kind.RESPONSE:
             code.add(f"if r is not None: size -= {REPLY_LENGTH}")
-        message.check("p", _OPTIONAL, 3)
+        message.check("p", _CONDITIONS, 3)
         is_new = message.finish("p")
         message.envelop(OutgoingMessage, is_new=is_new)
     return code.function(NAMES)
@@ -111,24 +110,24 @@ def make_expected_reader(
     """
     code = Code()
     message = PayloadCode(code, structs, spec, marks)
-    places = _differs(code, marks, NEXT + marks.payload)
     if marks.uuid:
-        places = f"frame[{marks.hyphen}] != '-' or {_differs(code, marks, marks.uuid)}"
-    last = marks.hyphen if marks.uuid else marks.t
-    # What stands there could be in an unknown member, and make up for tags that the payload itself
-    # does not have. With the type before it, it has more commas than that.
-    before = f"frame[{code.bind(slice(ID_END, ID_END + len(marks.type)))}] != {marks.type!r}"
+        places, last = _differs_with_uuid(code, marks), marks.hyphen
+    else:
+        # The tags could be in an unknown member, and the payload have none. With the type before
+        # the time, that has more commas than it should, and is longer.
+        before = f"frame[{code.bind(slice(ID_END, ID_END + len(marks.type)))}] != {marks.type!r}"
+        places, last = f"{before} or {_differs(code, marks, NEXT + marks.payload)}", marks.t
     with code.block("def function(frame, size):"):
         with code.block(f"if size <= {last} or frame[{marks.t}] != 'T' or {places}:"):
             code.add("return None")
         code.add(f"e = {code.bind(decode)}(frame)", "p = e.payload")
-        message.check("p", _OPTIONAL, 3, unfit=before)
+        message.check("p", _CONDITIONS, 3)
         is_new = message.finish("p")
         message.envelop(OutgoingMessage, is_new=is_new)
     return code.function(NAMES)
 
 
-_OPTIONAL: Final = ("e.reply_to is not None",)
+_CONDITIONS: Final = ("e.reply_to is not None",)
 """When the envelope of a server's message has a member more."""
 
 
@@ -136,6 +135,10 @@ def _differs(code: Code, marks: Marks, text: str) -> str:
     """Write the condition under which something else stands behind the time."""
     place = slice(marks.z, marks.z + len(text))
     return f"frame[{code.bind(place)}] != {text!r}"
+
+
+def _differs_with_uuid(code: Code, marks: Marks) -> str:
+    return f"frame[{marks.hyphen}] != '-' or {_differs(code, marks, marks.uuid)}"
 
 
 def _read_text(code: Code, structs: str, as_text: AsText) -> None:

@@ -4,7 +4,7 @@ Rules:
 
 * Types are the strict ones, and bounds are given where msgspec can hold them. Structs refuse
   unknown fields, but for those of events: their tags have no place in a struct that is laid out
-  as its class, and are skipped as unknown. ``reading`` has what follows of that.
+  as its class, and are skipped as unknown. ``marks`` and ``payloads`` have what follows of that.
 * A field that was left out is ``UNSET``, so that what is there can be told from what is not.
 * A shape of which msgspec cannot be sure has no type here: :class:`Unsure`. A class with such a
   field is not accelerated; where the field is optional, only frames without it are.
@@ -57,6 +57,14 @@ class Field:
     name: str
     type: Any
     default: Any = NODEFAULT
+
+
+@frozen
+class Tag:
+    """What tells a struct from others of its union: a member of the object, and its value."""
+
+    name: str
+    value: str
 
 
 class Structs:
@@ -117,7 +125,7 @@ class Structs:
         return cls in self._alike
 
     def _laid_out(
-        self, cls: type, fields: list[Field], tag: "Tag | None" = None, *, is_open: bool = False
+        self, cls: type, fields: list[Field], tag: Tag | None = None, *, is_open: bool = False
     ) -> Any:
         base = layout_base(cls)
         if base is not None:
@@ -174,14 +182,6 @@ class Structs:
         if cls not in self._made:
             self._made[cls] = self.of_record(cls, {})
         return self._made[cls]
-
-
-@frozen
-class Tag:
-    """What tells a struct from others of its union: a member of the object, and its value."""
-
-    name: str
-    value: str
 
 
 def struct(
