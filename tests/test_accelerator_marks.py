@@ -103,8 +103,10 @@ class TestRoom:
 
     @pytest.mark.parametrize("mission", [MISSION, MISSION.replace("-", "")])
     @pytest.mark.parametrize("frame", [PROGRESS, STATUS, PAUSE])
-    def test_for_a_short_member(self, frame: str, mission: str) -> None:
+    @pytest.mark.parametrize("time", TIMES[1:4])
+    def test_for_a_short_member(self, time: str, frame: str, mission: str) -> None:
         side = Sender.CLIENT if frame is PAUSE else Sender.SERVER
+        frame = frame.replace(NOW, time)
         for identity in (ID, ID.replace("-", "")):
             shortened = frame.replace(MISSION, mission).replace(f'"{ID}"', f'"{identity}"')
             for changed in insertions(shortened, SHORT + IN_ENVELOPE):

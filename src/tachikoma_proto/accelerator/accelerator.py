@@ -225,10 +225,11 @@ class Accelerator:
             return frame.isascii() and len(frame) <= self._max_size
         return memoryview(frame).nbytes <= self._max_size
 
-    def _text_of(self, frame: Frame) -> str:
+    def _text_of(self, frame: Frame) -> tuple[str, int]:
         if not isinstance(frame, bytes | bytearray | memoryview) or not self._fits(frame):
             raise Unsure
-        return str(bytes(frame), "utf-8")
+        text = str(bytes(frame), "utf-8")
+        return text, len(text)
 
 
 def _server_fields(payload: Any) -> list[Field]:

@@ -7,8 +7,9 @@ Rules:
   A time that ends with the ``Z`` before the next member, and has a ``T`` 16 characters before it,
   is written with six digits, or with fewer and escapes: of such times msgspec makes what the
   contract says. The same goes for other distances.
-* Both stand at known places where a frame is written as the contract has it, without white space:
-  the *usual form*, which is looked for first. Other frames are searched.
+* Both stand at known places where a frame is written as the contract has it, without white space,
+  and the time with six digits: the *usual form*, which is looked for first. With nine digits or
+  three, what follows stands three characters further on, or back. Other frames are searched.
 * What is found may stand elsewhere than it should, in a member of an event that is unknown. Such
   a frame has more commas, and more text, than it should, and is given to the converter for that.
 """
@@ -20,7 +21,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from tachikoma_proto.accelerator.lengths import HYPHENS, quoted
+from tachikoma_proto.accelerator.lengths import quoted
 from tachikoma_proto.accelerator.structs import Unsure
 from tachikoma_proto.shapes import Leaf, RecordField, Records, nested_below
 from tachikoma_proto.specs import Kind, MessageSpec
@@ -35,21 +36,21 @@ NEXT: Final = 'Z",'
 ID_END: Final = len('{"id":"') + 36
 """Where the digits of the ``id`` end, in the usual form."""
 
+LONGER: Final = (0, 3, -3)
+"""How much longer than in the usual form a frame is, with six digits, with nine, and with three."""
+
 MANY: Final = 2**40
 """A length that leaves room for everything."""
 
-_LONGER: Final = {len("T03:04:05") + 1 + digits: digits - 6 for digits in (9, 3, 6)}
-_LONGER[len("T03:04:05")] = -len(".123456")
-"""How much longer than in the usual form a frame is, by the distance of the ``T`` from the ``Z``:
-with nine digits, with three, with six, and without a fraction."""
-
-MIN_TIME: Final = len('{"timestamp":"2026-01-02T03:04:05')
-"""Where the ``Z`` of a time is at the least."""
+MAX_EXACT: Final = len("2026-01-02T03:04:05.123456Z")
+"""How long a time with a ``Z`` is of which msgspec rounds nothing."""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _VALUE: Final = re.compile(r'\s*+:\s*+"([^"\\]*+)"')
 _SPACE: Final = r"\s*+"
-
+_TIME: Final = _SPACE.join(
+    ['"timestamp"', ":", '"([^"\\\\]{20,}+)"', ",", '(?:"reply_to"', ":", '"[^"\\\\]*+"', ",)?", ""]
+)
 
 RESERVED: Final = frozenset({"payload", "reply_to"})
 """Names that no field may have where a member of the envelope is looked for in the text."""
@@ -66,6 +67,7 @@ class Marks:
         uuid: What stands, in the usual form, between the time and the digits of a UUID, from the
             ``Z`` on: of ``reply_to``, or of the first field of an event; empty if there is none.
         spaced: The start of the payload, with white space.
+        in_order: The time, and what follows it up to there, with white space.
         has_time: Whether a field has the name of the envelope's time.
     """
 
@@ -74,6 +76,7 @@ class Marks:
     payload: str
     uuid: str
     spaced: re.Pattern[str]
+    in_order: re.Pattern[str]
     has_time: bool
 
     @property
@@ -86,46 +89,30 @@ class Marks:
         """Where the first hyphen of the UUID is, in the usual form."""
         return self.z + len(self.uuid) + 8
 
-    def look(self, envelope: Any, frame: str, size: int) -> int:
-        """Find what is not where it usually is, and truncate the time.
+    def look(self, envelope: Any, frame: str) -> None:
+        """Find the marks in a frame that is in no usual form, and put its time right.
 
         Args:
-            envelope: The envelope's struct, which has a time; that is put right.
+            envelope: The envelope's struct, which has a time.
             frame: The text.
-            size: Its length.
-
-        Returns:
-            The length that it would have in the usual form; ``MANY`` if it is in no such form.
 
         Raises:
-            Unsure: It is not found.
+            Unsure: They are not found.
         """
-        end = self._end_of_time(frame)
-        longer = _how_much_longer(frame, end)
-        if longer is None:
-            self._search(envelope, frame)
-            return MANY
-        if longer > 0:
-            _truncate(envelope, frame[end - 9 : end])
-        if end != self.z + longer or envelope.id is None:
-            return MANY
-        is_hyphenated = frame.startswith(self.uuid, end) and frame[self.hyphen + longer] == "-"
-        return size - longer + (0 if is_hyphenated or not self.uuid else HYPHENS)
-
-    def _end_of_time(self, frame: str) -> int:
-        """Find the ``Z`` of a time that stands before the payload or ``reply_to``."""
-        end = frame.find(self.payload) - len(NEXT)
-        if end > 0 and not frame.startswith(NEXT, end):
-            end = frame.find('"reply_to":') - len(NEXT)
-        return end if end >= MIN_TIME and frame.startswith(NEXT, end) else -1
-
-    def _search(self, envelope: Any, frame: str) -> None:
-        if self.has_time or self.spaced.search(frame) is None:
-            raise Unsure
-        moment = parse_timestamp(_text_of(frame, '"timestamp"'))
+        match = self.in_order.search(frame)
+        time = match[1] if match else self._search(frame)
+        if time[10] == "T" and time[-1] == "Z" and len(time) <= MAX_EXACT:
+            return  # what msgspec makes of it is right
+        moment = parse_timestamp(time)
         if moment is None:
             raise Unsure
         envelope.timestamp = moment
+
+    def _search(self, frame: str) -> str:
+        """Find the time, and the tags, in a frame whose members stand in another order."""
+        if self.has_time or self.spaced.search(frame) is None:
+            raise Unsure
+        return _text_of(frame, '"timestamp"')
 
 
 def make_marks(spec: MessageSpec, records: Records) -> Marks:
@@ -151,12 +138,14 @@ def make_marks(spec: MessageSpec, records: Records) -> Marks:
     uuid = f'{NEXT}"reply_to":"' if spec.kind is Kind.RESPONSE else ""
     if tags and _starts_with_uuid(records[spec.cls]):
         uuid = f'{NEXT}{"".join(payload)},{quoted(records[spec.cls][0].name)}:"'
+    spaced = _SPACE.join(map(re.escape, payload))
     return Marks(
         type=before_time,
         t=ID_END + len(before_time) + len("2026-01-02"),
         payload="".join(payload),
         uuid=uuid,
-        spaced=re.compile(_SPACE.join(map(re.escape, payload if tags else []))),
+        spaced=re.compile(spaced),
+        in_order=re.compile(_TIME + spaced),
         has_time="timestamp" in names,
     )
 
@@ -166,17 +155,17 @@ def _starts_with_uuid(fields: tuple[RecordField, ...]) -> bool:
     return isinstance(shape, Leaf) and shape.type is UUID
 
 
-def _how_much_longer(frame: str, end: int) -> int | None:
-    """Tell how much longer than usual a time is, by its end; None if it is of none of the forms."""
-    for distance, longer in _LONGER.items() if end >= 0 else ():
-        if frame[end - distance] == "T":
-            return longer
-    return None
+def truncate(envelope: Any, digits: str) -> None:
+    """Undo what msgspec rounded up, of a time of nine digits.
 
+    Args:
+        envelope: The envelope's struct.
+        digits: What stands in the place of the digits.
 
-def _truncate(envelope: Any, digits: str) -> None:
-    """Undo what msgspec rounded up, of a time of nine digits."""
-    if not digits.isdigit():  # some are escaped
+    Raises:
+        Unsure: They are no digits, since there are fewer and some are escaped.
+    """
+    if not digits.isdigit():
         raise Unsure
     if digits[6] >= "5":
         envelope.timestamp -= _MICROSECOND

@@ -11,9 +11,10 @@ Rules:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
-from tachikoma_proto.accelerator.marks import ID_END, NEXT, Marks
+from tachikoma_proto.accelerator.marks import ID_END, LONGER, NEXT, Marks, truncate
 from tachikoma_proto.accelerator.payloads import NAMES, REPLY_LENGTH, PayloadCode
 from tachikoma_proto.accelerator.structs import Structs
 from tachikoma_proto.generated import Code
@@ -29,8 +30,12 @@ ReadServerMessage: TypeAlias = Callable[[Any, Any, str, int], Any]
 ReadExpected: TypeAlias = Callable[[Any, int], Any]
 """Takes the frame and its length; gives the envelope, or None if it is of another message."""
 
-AsText: TypeAlias = Callable[[Any], str]
-"""Gives the text of a frame that came as bytes; raises if it is none."""
+Fits: TypeAlias = Callable[[int], str]
+"""Writes a condition, for frames that are so much longer than in the usual form."""
+
+AsText: TypeAlias = Callable[[Any], tuple[str, int]]
+"""Gives the text of a frame that came as bytes, and its length; raises if it is none. Until then no
+byte of the frame equals a character, so that it is of no form that is looked for."""
 
 
 def make_command_reader(
@@ -48,13 +53,16 @@ def make_command_reader(
     message = PayloadCode(code, structs, spec, marks)
     with code.block("def function(e, frame, size):"):
         code.add("i = e.id", "t = e.timestamp", "p = e.payload")
-        missing = " or ".join(f"{name} is UNSET or {name} is None" for name in "itp")
-        places = f"frame[{marks.t}] != 'T' or {_differs(code, marks, NEXT + marks.payload)}"
-        with code.block(f"if {missing} or {places}:"):
-            _read_text(code, "e", as_text)
-            code.add("if i is UNSET: e.id = None", "if t is UNSET: e.timestamp = None")
-            look = f"{code.bind(marks.look)}(e, frame, size)"
-            code.add(f"size = MANY if e.timestamp is None else {look}")
+        known = " and ".join(f"{name} is not UNSET and {name} is not None" for name in "itp")
+        fits = partial(_fits, code, marks, NEXT + marks.payload)
+        otherwise = [
+            f"if not isinstance(frame, str): return function(e, *{code.bind(as_text)}(frame))",
+            "if i is UNSET: e.id = None",
+            "if t is UNSET: e.timestamp = None",
+            f"if e.timestamp is not None: {code.bind(marks.look)}(e, frame)",
+            "size = MANY",
+        ]
+        _add_forms(code, marks, f"{known} and ", fits, otherwise)
         conditions = ["i is not UNSET", "t is not UNSET"]
         with code.block("if p is UNSET or p is None:"):
             message.count("", [*conditions, "p is not UNSET"], 0)
@@ -80,15 +88,17 @@ def make_server_message_reader(
     code = Code()
     message = PayloadCode(code, structs, spec, marks)
     with code.block("def function(p, e, frame, size):"):
-        places = _differs(code, marks, NEXT + marks.payload)
         if spec.kind is Kind.RESPONSE:  # which answers something, but for a few
             code.add("r = e.reply_to")
-            places = f"({places} if r is None else {_differs_with_uuid(code, marks)})"
-        elif marks.uuid:
-            places = _differs_with_uuid(code, marks)
-        with code.block(f"if frame[{marks.t}] != 'T' or {places}:"):
-            _read_text(code, "p, e", as_text)
-            code.add(f"size = {code.bind(marks.look)}(e, frame, size)")
+            fits: Fits = partial(_fits_response, code, marks)
+        else:
+            fits = partial(_fits_event, code, marks)
+        otherwise = [
+            f"if not isinstance(frame, str): return function(p, e, *{code.bind(as_text)}(frame))",
+            f"{code.bind(marks.look)}(e, frame)",
+            "size = MANY",
+        ]
+        _add_forms(code, marks, "", fits, otherwise)
         if spec.kind is Kind.RESPONSE:
             code.add(f"if r is not None: size -= {REPLY_LENGTH}")
         message.check("p", _CONDITIONS, 3)
@@ -110,17 +120,21 @@ def make_expected_reader(
     """
     code = Code()
     message = PayloadCode(code, structs, spec, marks)
-    if marks.uuid:
-        places, last = _differs_with_uuid(code, marks), marks.hyphen
-    else:
-        # The tags could be in an unknown member, and the payload have none. With the type before
-        # the time, that has more commas than it should, and is longer.
-        before = f"frame[{code.bind(slice(ID_END, ID_END + len(marks.type)))}] != {marks.type!r}"
-        places, last = f"{before} or {_differs(code, marks, NEXT + marks.payload)}", marks.t
+    last = (marks.hyphen if marks.uuid else marks.t) + max(LONGER)
     with code.block("def function(frame, size):"):
-        with code.block(f"if size <= {last} or frame[{marks.t}] != 'T' or {places}:"):
-            code.add("return None")
+        code.add(f"if size <= {last} or frame[{marks.t}] != 'T': return None")
+        if not marks.uuid:
+            # The tags could be in an unknown member, and the payload have none. With the type
+            # before the time, that has more commas than it should, and is longer.
+            before = code.bind(slice(ID_END, ID_END + len(marks.type)))
+            code.add(f"if frame[{before}] != {marks.type!r}: return None")
+        for longer in LONGER:
+            with code.block(f"{'elif' if longer else 'if'} {_fits_event(code, marks, longer)}:"):
+                code.add(f"longer = {longer}")
+        code.add("else: return None")
         code.add(f"e = {code.bind(decode)}(frame)", "p = e.payload")
+        with code.block("if longer:"):
+            code.add("size -= longer", f"if longer > 0: {_truncate(code, marks)}")
         message.check("p", _CONDITIONS, 3)
         is_new = message.finish("p")
         message.envelop(OutgoingMessage, is_new=is_new)
@@ -131,18 +145,50 @@ _CONDITIONS: Final = ("e.reply_to is not None",)
 """When the envelope of a server's message has a member more."""
 
 
-def _differs(code: Code, marks: Marks, text: str) -> str:
-    """Write the condition under which something else stands behind the time."""
-    place = slice(marks.z, marks.z + len(text))
-    return f"frame[{code.bind(place)}] != {text!r}"
+def _fits(code: Code, marks: Marks, text: str, longer: int) -> str:
+    """Write the condition under which a text stands behind the time."""
+    start = marks.z + longer
+    return f"frame[{code.bind(slice(start, start + len(text)))}] == {text!r}"
 
 
-def _differs_with_uuid(code: Code, marks: Marks) -> str:
-    return f"frame[{marks.hyphen}] != '-' or {_differs(code, marks, marks.uuid)}"
+def _fits_with_uuid(code: Code, marks: Marks, longer: int) -> str:
+    place = marks.hyphen + longer
+    return f"frame[{place}] == '-' and {_fits(code, marks, marks.uuid, longer)}"
 
 
-def _read_text(code: Code, structs: str, as_text: AsText) -> None:
-    """Begin again with the text of a frame that came as bytes: no byte equals a character."""
-    with code.block("if not isinstance(frame, str):"):
-        code.add(f"frame = {code.bind(as_text)}(frame)")
-        code.add(f"return function({structs}, frame, len(frame))")
+def _fits_event(code: Code, marks: Marks, longer: int) -> str:
+    if marks.uuid:
+        return _fits_with_uuid(code, marks, longer)
+    return _fits(code, marks, NEXT + marks.payload, longer)
+
+
+def _fits_response(code: Code, marks: Marks, longer: int) -> str:
+    alone = _fits(code, marks, NEXT + marks.payload, longer)
+    return f"({alone} if r is None else {_fits_with_uuid(code, marks, longer)})"
+
+
+def _truncate(code: Code, marks: Marks) -> str:
+    digits = marks.t + len("T03:04:05.")
+    return f"{code.bind(truncate)}(e, frame[{digits}:{digits + 9}])"
+
+
+def _add_forms(code: Code, marks: Marks, known: str, fits: Fits, otherwise: list[str]) -> None:
+    """Look for the forms that are known by their places, and put the time and ``size`` right.
+
+    Args:
+        code: Where it goes.
+        marks: What stands where.
+        known: What has to be known before the text is looked at.
+        fits: Writes the condition for what stands behind the time, by how much longer that is.
+        otherwise: What is to be done with frames of no such form.
+    """
+    with code.block(f"if {known}frame[{marks.t}] == 'T':"):
+        for longer in LONGER:
+            with code.block(f"{'elif' if longer else 'if'} {fits(longer)}:"):
+                code.add(f"size -= {longer}" if longer else "pass")
+                if longer > 0:
+                    code.add(_truncate(code, marks))
+        with code.block("else:"):
+            code.add(*otherwise)
+    with code.block("else:"):
+        code.add(*otherwise)
