@@ -50,6 +50,12 @@ class TestTimes:
             changed = frame.replace(NOW, time)
             assert surely(Sender.CLIENT, changed) == read(plain, Sender.CLIENT, changed)
 
+    @pytest.mark.parametrize("time", TIMES)
+    def test_where_there_is_no_payload(self, time: str) -> None:
+        for rest in ("", ',"payload":null', ',"payload":{}'):
+            frame = f'{{"id":"{ID}","type":"ping","timestamp":"{time}"{rest}}}'
+            assert surely(Sender.CLIENT, frame) == read(plain, Sender.CLIENT, frame)
+
     @pytest.mark.parametrize("time", [*TIMES, *ODD_TIMES])
     def test_in_other_places(self, time: str) -> None:
         for frame in (PROGRESS, ANSWER, STATUS):

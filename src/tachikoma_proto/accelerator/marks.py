@@ -66,8 +66,8 @@ class Marks:
         payload: The start of the payload, which has the tags of an event.
         uuid: What stands, in the usual form, between the time and the digits of a UUID, from the
             ``Z`` on: of ``reply_to``, or of the first field of an event; empty if there is none.
-        spaced: The start of the payload, with white space.
-        in_order: The time, and what follows it up to there, with white space.
+        tags: The start of the payload of an event, with white space; others have no tags to find.
+        in_order: The time, and what follows it up to the start of the payload, with white space.
         has_time: Whether a field has the name of the envelope's time.
     """
 
@@ -75,7 +75,7 @@ class Marks:
     t: int
     payload: str
     uuid: str
-    spaced: re.Pattern[str]
+    tags: re.Pattern[str]
     in_order: re.Pattern[str]
     has_time: bool
 
@@ -110,7 +110,7 @@ class Marks:
 
     def _search(self, frame: str) -> str:
         """Find the time, and the tags, in a frame whose members stand in another order."""
-        if self.has_time or self.spaced.search(frame) is None:
+        if self.has_time or self.tags.search(frame) is None:
             raise Unsure
         return _text_of(frame, '"timestamp"')
 
@@ -144,7 +144,7 @@ def make_marks(spec: MessageSpec, records: Records) -> Marks:
         t=ID_END + len(before_time) + len("2026-01-02"),
         payload="".join(payload),
         uuid=uuid,
-        spaced=re.compile(spaced),
+        tags=re.compile(spaced if tags else ""),
         in_order=re.compile(_TIME + spaced),
         has_time="timestamp" in names,
     )
