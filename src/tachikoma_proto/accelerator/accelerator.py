@@ -70,7 +70,6 @@ class Accelerator:
         # declared scalar its own functions.
         left_out = holding_themselves(registry.records) | {s.cls for s in registry if s.tags}
         self._structs = Structs(registry.records, left_out | set(registry.scalars))
-        self._events: dict[Any, tuple[MessageSpec, Marks]] = {}
 
     def command_reader(self, otherwise: Read) -> Read:
         """Make the function that reads what a client sent.
@@ -103,11 +102,12 @@ class Accelerator:
         Args:
             otherwise: Reads the frames of which the accelerator is not sure.
         """
-        groups = map(self._messages, self._groups().values())
-        envelopes = [self._server_envelope(messages) for messages in groups if messages]
+        groups = [messages for group in self._groups() if (messages := self._messages(group))]
+        envelopes = [self._server_envelope(messages) for messages in groups]
+        known = {made: (spec, marks) for group in groups for spec, marks, made in group}
         decode, fits = _decoder(envelopes), self._fits
         sure_size = self._max_size // _UTF8_MAX
-        expected_of = cache(self._expected)
+        expected_of = cache(lambda made: self._expected(made, *known[made]))
         expected: ReadExpected | None = None  # of the event that came twice in a row
         latest: Any = None
 
@@ -157,13 +157,13 @@ class Accelerator:
 
         return write
 
-    def _groups(self) -> dict[str, list[MessageSpec]]:
-        """The messages from the server, by message type."""
+    def _groups(self) -> list[list[MessageSpec]]:
+        """The messages from the server, those of a message type together."""
         groups: dict[str, list[MessageSpec]] = {}
         for spec in self._registry:
             if spec.kind in (Kind.EVENT, Kind.RESPONSE):
                 groups.setdefault(spec.message_type, []).append(spec)
-        return groups
+        return list(groups.values())
 
     def _messages(self, group: list[MessageSpec]) -> list[_Message]:
         """Make the structs of those messages of which the accelerator can be sure."""
@@ -206,15 +206,12 @@ class Accelerator:
         envelope = self._structs.of_envelope(OutgoingMessage, first.message_type, fields)
         for spec, marks, made in messages:
             made._read = make_server_message_reader(spec, marks, self._structs, self._text_of)
-            if spec.kind is Kind.EVENT:
-                self._events[made] = (spec, marks)
         return envelope
 
-    def _expected(self, payload: Any) -> ReadExpected | None:
+    def _expected(self, payload: Any, spec: MessageSpec, marks: Marks) -> ReadExpected | None:
         """Make the function that reads the events of a struct; None if it is of no event."""
-        if payload not in self._events:
+        if spec.kind is not Kind.EVENT:
             return None
-        spec, marks = self._events[payload]
         envelope = self._structs.of_envelope(
             OutgoingMessage, spec.message_type, _server_fields(payload), in_union=False
         )

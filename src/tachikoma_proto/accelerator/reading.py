@@ -102,8 +102,7 @@ def make_server_message_reader(
         if spec.kind is Kind.RESPONSE:
             code.add(f"if r is not None: size -= {REPLY_LENGTH}")
         message.check("p", _CONDITIONS, 3)
-        is_new = message.finish("p")
-        message.envelop(OutgoingMessage, is_new=is_new)
+        message.envelop(OutgoingMessage, is_new=message.finish("p"))
     return code.function(NAMES)
 
 
@@ -136,8 +135,7 @@ def make_expected_reader(
         with code.block("if longer:"):
             code.add("size -= longer", f"if longer > 0: {_truncate(code, marks)}")
         message.check("p", _CONDITIONS, 3)
-        is_new = message.finish("p")
-        message.envelop(OutgoingMessage, is_new=is_new)
+        message.envelop(OutgoingMessage, is_new=message.finish("p"))
     return code.function(NAMES)
 
 
