@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_process import shown_on_a_terminal
+from support.cli_process import shown_on_a_terminal
 
 import tachikoma_proto as tp
 from tachikoma_proto.cli import main

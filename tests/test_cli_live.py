@@ -21,7 +21,7 @@ from tachikoma_proto.cli.brief import brief, clock
 
 pytest.importorskip("websockets")
 
-from cli_process import (
+from support.cli_process import (
     COMMAND,
     INTERRUPTIBLE,
     shown_on_a_terminal,
@@ -29,8 +29,8 @@ from cli_process import (
     wait_for,
     without_debug,
 )
-from cli_server import MISSION, OTHER, PATIENCE, TOKEN, ServerThread, progress, running
-from cli_vault import Box, FillVault, Lid, VaultOpened, vault
+from support.cli_server import MISSION, OTHER, PATIENCE, TOKEN, ServerThread, progress, running
+from support.cli_vault import Box, FillVault, Lid, VaultOpened, vault
 from websockets.exceptions import InvalidMessage
 
 from tachikoma_proto.cli.reason import reason

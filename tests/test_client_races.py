@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from live import MISSION, live, records_of, until
-from memory import MemoryTransport
+from support.live import MISSION, live, records_of, until
+from support.memory import MemoryTransport
 
 import tachikoma_proto as tp
 from tachikoma_proto.client.events import EventQueue

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from frames import (
+from support.frames import (
     ID,
     MISSION,
     NOW,

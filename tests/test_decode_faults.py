@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from frames import (
+from support.frames import (
     ID,
     PROGRESS,
     codec,

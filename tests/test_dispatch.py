@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 import tachikoma_proto as tp
-from tachikoma_proto.base import R
+from tachikoma_proto.declare.bases import R
 
 MISSION = UUID(int=7)
 

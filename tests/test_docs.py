@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tachikoma_proto.fields import collect_records
-from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import describe_field
-from tachikoma_proto.specs import Kind
+from tachikoma_proto.declare.annotations import collect_records
+from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.shapes import describe_field
+from tachikoma_proto.registry.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -79,7 +79,6 @@ def test_the_readmes_tables_are_the_registrys() -> None:
 
 
 CONTESTANTS = (
-    "tachikoma_proto fast",
     "tachikoma_proto",
     "pydantic",
     "msgspec",

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from attrs import frozen
 from cattrs import override
-from one_field import (
+from support.one_field import (
     Target,
     codec_of,
     frame,

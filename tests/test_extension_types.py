@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 from attrs import frozen
-from one_field import (
+from support.one_field import (
     ANY_UUID,
     ID,
     TIME,

@@ -11,8 +11,8 @@ from attrs import field, frozen
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
-from tachikoma_proto.generated import Code
-from tachikoma_proto.instances import twin_of
+from tachikoma_proto.codec.converter.generated import Code
+from tachikoma_proto.wire.instances import twin_of
 
 
 def made(cls: type[Any], **fields: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
-from tachikoma_proto.json_reader import MAX_DEPTH, SHORT, Frame, read_object
+from tachikoma_proto.wire.json_reader import MAX_DEPTH, SHORT, Frame, read_object
 
 ID = "0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"
 
@@ -246,7 +246,7 @@ def test_a_stack_without_room_gives_an_error_too(monkeypatch: pytest.MonkeyPatch
     def no_room(*_: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr("tachikoma_proto.codec.read_object", no_room)
+    monkeypatch.setattr("tachikoma_proto.codec.codec.read_object", no_room)
     for decode in (codec.decode_command, codec.decode_server_message):
         with pytest.raises(tp.InvalidMessageError, match="the caller's stack has room for"):
             decode(frame)

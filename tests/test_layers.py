@@ -1,4 +1,4 @@
-"""Who may know whom: imports point up the list of the design, never down."""
+"""Rooms import only from rooms above them, and there is no circle of imports within one."""
 
 import ast
 from pathlib import Path
@@ -7,72 +7,77 @@ import pytest
 
 import tachikoma_proto
 
-# From the ground up; a module may import those of lines above its own, and of its own package.
-LAYERS = """
-errors instances
-uuids timestamps
-paths
-base
-shapes
-specs fields
-keys
-category
+# In the order of the architecture page. A room may import from rooms of lines above its own.
+ROOMS = """
+errors
+wire
+declare
 messages
-topics message_types
-plugins
 registry
-generated
-converter
-json_tokens json_faults json_reader
-accelerator
 codec
-subscriptions
-dispatch
-metrics
+schema
 session
-transport
-link
+brokers transports
+connection
 server client
 testing
-cli
+cli dashboard
 __main__
-""".split("\n")
+""".strip().split("\n")
 
-RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}
+RANK = {name: rank for rank, line in enumerate(ROOMS) for name in line.split()}
 ROOT = Path(tachikoma_proto.__path__[0])
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_rooms(path: Path) -> set[str]:
-    names = set()
+NAMES = {module_name(path): path for path in MODULES}
+
+
+def room(name: str) -> str:
+    return name.split(".")[1]
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module of ours that a module imports, ``TYPE_CHECKING`` and functions included."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute, so that this test can read them"
             assert node.module is not None
-            prefix = f"{node.module}." if node.module == "tachikoma_proto" else node.module
-            names |= (
-                {prefix + alias.name for alias in node.names} if prefix.endswith(".") else {prefix}
-            )
-    return {name.split(".")[1] for name in names if name.startswith("tachikoma_proto.")}
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add(full if full in NAMES else node.module)
+    return {name for name in found if name.startswith("tachikoma_proto.")}
 
 
-def test_every_room_has_its_place() -> None:
-    assert {room(path) for path in MODULES} == set(RANK)
+def test_every_room_is_in_the_list() -> None:
+    assert {room(name) for name in NAMES} <= set(RANK)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_up(path: Path) -> None:
-    own = room(path)
-    below = {other for other in imported_rooms(path) if other != own and RANK[other] > RANK[own]}
-    assert not below
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_imports_only_from_rooms_above(name: str) -> None:
+    others = {other for other in imported_modules(NAMES[name]) if room(other) != room(name)}
+    assert not {other for other in others if RANK[room(other)] >= RANK[room(name)]}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_one_room(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+@pytest.mark.xfail(strict=True, reason="the session's modules are next")
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {name: imported_modules(path) & set(NAMES) for name, path in NAMES.items()}
+    finished: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, f"a circle: {' -> '.join([*above, name])}"
+        if name not in finished:
+            for other in graph[name]:
+                visit(other, (*above, name))
+            finished.add(name)
+
+    for name in graph:
+        visit(name, ())

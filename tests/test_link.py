@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from live import MISSION, OPEN, TOKEN, USER, live, make_server, records_of, until
-from memory import MemoryTransport
+from support.live import MISSION, OPEN, TOKEN, USER, live, make_server, records_of, until
+from support.memory import MemoryTransport
 
 import tachikoma_proto as tp
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from attrs import frozen
-from live import (
+from support.live import (
     MISSION,
     OPEN,
     TOKEN,

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from attrs import field, frozen
-from counting import Counting
-from live import (
+from support.counting import Counting
+from support.live import (
     MISSION,
     OPEN,
     TOKEN,
@@ -23,7 +23,7 @@ from live import (
     status_of,
     until,
 )
-from memory import MemoryTransport
+from support.memory import MemoryTransport
 from websockets.exceptions import ConnectionClosed
 
 import tachikoma_proto as tp

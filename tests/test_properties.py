@@ -5,11 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from conformance import ACCEPTED, mutated_frames, read
 from hypothesis import given, strategies as st
+from support.conformance import ACCEPTED, mutated_frames, read
 
 import tachikoma_proto as tp
-from tachikoma_proto.specs import Kind, MessageSpec, Sender
+from tachikoma_proto.declare.declarations import Kind, MessageSpec, Sender
 from tachikoma_proto.testing import messages
 
 codec = tp.Codec()

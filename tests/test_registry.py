@@ -6,7 +6,7 @@ import pytest
 from attrs import field, frozen
 
 import tachikoma_proto as tp
-from tachikoma_proto.specs import Kind, Sender
+from tachikoma_proto.declare.declarations import Kind, Sender
 
 
 @frozen(kw_only=True)

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from conversing import close_code
-from counting import Counting
+from support.conversing import close_code
+from support.counting import Counting
 
 import tachikoma_proto as tp
 from tachikoma_proto.session import (

@@ -1,11 +1,11 @@
 """What holds for sessions whatever comes: nothing raises, nothing is left without an answer."""
 
-from conformance import ACCEPTED, VECTORS, mutated_frames
 from hypothesis import given, strategies as st
+from support.conformance import ACCEPTED, VECTORS, mutated_frames
 
 import tachikoma_proto as tp
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.session import AuthenticationRequested, CommandReceived
-from tachikoma_proto.specs import Sender
 
 CODEC = tp.Codec()
 FRAMES = (

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
-from tachikoma_proto.subscriptions import SubscriptionIndex
+from tachikoma_proto.session.subscriptions import SubscriptionIndex
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 Filters = tp.SubscriptionFilters

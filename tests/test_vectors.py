@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from conformance import IDS, VECTORS, read
+from support.conformance import IDS, VECTORS, read
 
 import tachikoma_proto as tp
-from tachikoma_proto.specs import Sender
+from tachikoma_proto.declare.declarations import Sender
 
 
 def without_nulls(value: Any) -> Any:

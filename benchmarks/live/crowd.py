@@ -56,7 +56,7 @@ def make_crowd(matching: int, sessions: int, by: By) -> Crowd:
         sessions: How many there are.
         by: Whether they ask for a mission by the topic's name, or by a filter.
     """
-    crowd = Crowd(tp.Hub(tp.Codec(accelerated=True), CONFIG))
+    crowd = Crowd(tp.Hub(tp.Codec(), CONFIG))
     for number in range(sessions):
         matches = number < matching
         session = crowd.hub.open(now=0.0)

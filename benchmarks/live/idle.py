@@ -46,7 +46,7 @@ def measure_idle() -> Idle:
 
 
 def _bytes_of(settle: Callable[[tp.ServerSession, UUID], None]) -> int:
-    hub = tp.Hub(tp.Codec(accelerated=True), CONFIG)
+    hub = tp.Hub(tp.Codec(), CONFIG)
     held: list[tp.ServerSession | None] = [None] * HELD
     settle(hub.open(now=0.0), UUID(int=0))
     gc.collect()

@@ -16,11 +16,9 @@ from benchmarks.peers import (
     pydantic_v2,
     stdlib_json,
     tachikoma,
-    tachikoma_fast,
 )
 
 _MODULES = (
-    tachikoma_fast,
     tachikoma,
     pydantic_v2,
     msgspec_structs,

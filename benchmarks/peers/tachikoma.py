@@ -1,4 +1,4 @@
-"""tachikoma_proto without its accelerator: cattrs and the standard library alone.
+"""tachikoma_proto without its engine: cattrs and the standard library alone.
 
 Rules:
 
@@ -6,7 +6,6 @@ Rules:
 """
 
 from importlib.metadata import version
-from inspect import signature
 
 from benchmarks.cases import Case
 from benchmarks.contestant import Contestant, Decode, Encode
@@ -44,13 +43,7 @@ class Tachikoma:
         return self._codec.encode_message
 
 
-def has_accelerator() -> bool:
-    """Tell whether the library knows of an accelerator."""
-    return "accelerated" in signature(Codec).parameters
-
-
 def make() -> Contestant:
     """Make the contestant."""
-    options = {"accelerated": False} if has_accelerator() else {}
     note = "strict JSON reader and cattrs hooks; every fault of a frame is reported"
-    return Tachikoma("tachikoma_proto", note, Codec(None, **options))
+    return Tachikoma("tachikoma_proto", note, Codec(accelerated=False))

@@ -19,8 +19,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tachikoma_proto import message_types as message_types, topics as topics
-    from tachikoma_proto.base import (
+    from tachikoma_proto.client.client import (
+        Client as Client,
+    )
+    from tachikoma_proto.client.connect import (
+        connect as connect,
+    )
+    from tachikoma_proto.client.events import (
+        EventsMissed as EventsMissed,
+        Reconnected as Reconnected,
+    )
+    from tachikoma_proto.codec.codec import (
+        Codec as Codec,
+    )
+    from tachikoma_proto.declare.bases import (
         F32 as F32,
         SECRET as SECRET,
         U32 as U32,
@@ -33,24 +45,8 @@ if TYPE_CHECKING:
         Response as Response,
         masked as masked,
     )
-    from tachikoma_proto.category import (
+    from tachikoma_proto.declare.category import (
         Category as Category,
-    )
-    from tachikoma_proto.client.client import (
-        Client as Client,
-    )
-    from tachikoma_proto.client.connect import (
-        connect as connect,
-    )
-    from tachikoma_proto.client.events import (
-        EventsMissed as EventsMissed,
-        Reconnected as Reconnected,
-    )
-    from tachikoma_proto.codec import (
-        Codec as Codec,
-    )
-    from tachikoma_proto.dispatch import (
-        Dispatcher as Dispatcher,
     )
     from tachikoma_proto.errors import (
         ConnectionLostError as ConnectionLostError,
@@ -64,6 +60,7 @@ if TYPE_CHECKING:
         RemoteError as RemoteError,
         UnknownMessageError as UnknownMessageError,
     )
+    from tachikoma_proto.messages import message_types as message_types, topics as topics
     from tachikoma_proto.messages.commands import (
         Authenticate as Authenticate,
         CancelMission as CancelMission,
@@ -119,11 +116,11 @@ if TYPE_CHECKING:
         UnknownEvent as UnknownEvent,
         UnknownMessage as UnknownMessage,
     )
-    from tachikoma_proto.metrics import (
-        Metrics as Metrics,
-    )
-    from tachikoma_proto.registry import (
+    from tachikoma_proto.registry.registry import (
         Registry as Registry,
+    )
+    from tachikoma_proto.server.dispatcher import (
+        Dispatcher as Dispatcher,
     )
     from tachikoma_proto.server.server import (
         Server as Server,
@@ -138,6 +135,9 @@ if TYPE_CHECKING:
     from tachikoma_proto.session.hub import (
         Hub as Hub,
     )
+    from tachikoma_proto.session.metrics import (
+        Metrics as Metrics,
+    )
     from tachikoma_proto.session.server_session import (
         ServerSession as ServerSession,
     )
@@ -145,12 +145,12 @@ if TYPE_CHECKING:
         Identity as Identity,
         Session as Session,
     )
-    from tachikoma_proto.transport import (
+    from tachikoma_proto.transports.transport import (
         Transport as Transport,
     )
 
 _MODULES: Final = {
-    "base": (
+    "declare.bases": (
         "F32",
         "SECRET",
         "FloatRange",
@@ -163,12 +163,12 @@ _MODULES: Final = {
         "Json",
         "Response",
     ),
-    "category": ("Category",),
+    "declare.category": ("Category",),
     "client.client": ("Client",),
     "client.connect": ("connect",),
     "client.events": ("EventsMissed", "Reconnected"),
-    "codec": ("Codec",),
-    "dispatch": ("Dispatcher",),
+    "codec.codec": ("Codec",),
+    "server.dispatcher": ("Dispatcher",),
     "errors": (
         "ConnectionLostError",
         "EncodeError",
@@ -236,15 +236,15 @@ _MODULES: Final = {
         "UnknownEvent",
         "UnknownMessage",
     ),
-    "metrics": ("Metrics",),
-    "registry": ("Registry",),
+    "session.metrics": ("Metrics",),
+    "registry.registry": ("Registry",),
     "server.server": ("Server",),
     "session.client_session": ("ClientSession",),
     "session.config": ("ClientConfig", "ServerConfig"),
     "session.hub": ("Hub",),
     "session.server_session": ("ServerSession",),
     "session.session": ("Identity", "Session"),
-    "transport": ("Transport",),
+    "transports.transport": ("Transport",),
 }
 _SUBMODULES: Final = ("message_types", "topics")
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
@@ -254,7 +254,7 @@ __all__ = [*_SUBMODULES, *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
-        return import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.messages.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

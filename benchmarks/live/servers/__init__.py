@@ -30,14 +30,12 @@ class Entrant:
 
 
 ECHO: Final = "echo"
-FAST: Final = "tachikoma_proto[fast]"
-PLAIN: Final = "tachikoma_proto"
+TACHIKOMA: Final = "tachikoma_proto"
 PYDANTIC: Final = "fastapi + pydantic"
 
 ENTRANTS: Final = (
     Entrant(ECHO, "`websockets` alone, sending each frame back unread", ("websockets",), False),
-    Entrant(FAST, "`Server` and `Dispatcher`, with the extra `fast`", ("websockets", "msgspec")),
-    Entrant(PLAIN, "the same, without the extra", ("websockets", "cattrs")),
+    Entrant(TACHIKOMA, "`Server` and `Dispatcher`", ("websockets", "cattrs")),
     Entrant(
         PYDANTIC,
         "a WebSocket endpoint of FastAPI under uvicorn, with strict models of pydantic in unions "

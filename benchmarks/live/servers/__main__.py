@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 
-from benchmarks.live.servers import ECHO, FAST, PLAIN, PYDANTIC
+from benchmarks.live.servers import ECHO, PYDANTIC, TACHIKOMA
 
 
 def main(name: str) -> None:
@@ -32,10 +32,10 @@ async def _serve(name: str, listening: socket.socket) -> None:
         from benchmarks.live.servers import echo
 
         await echo.serve(listening)
-    elif name in (FAST, PLAIN):
+    elif name == TACHIKOMA:
         from benchmarks.live.servers import tachikoma
 
-        await tachikoma.serve(listening, accelerated=name == FAST)
+        await tachikoma.serve(listening)
     elif name == PYDANTIC:
         from benchmarks.live.servers import fastapi_app
 

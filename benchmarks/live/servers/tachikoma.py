@@ -24,13 +24,12 @@ async def _status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStat
     return tp.MissionStatusResponse(mission_id=command.mission_id, **PROGRESS)
 
 
-async def serve(listening: socket.socket, *, accelerated: bool) -> None:
+async def serve(listening: socket.socket) -> None:
     """Serve a listening socket for good.
 
     Args:
         listening: The socket.
-        accelerated: Whether msgspec reads and writes what it is sure of.
     """
-    server = tp.Server(tp.Codec(accelerated=accelerated), dispatcher, config=CONFIG)
+    server = tp.Server(tp.Codec(), dispatcher, config=CONFIG)
     async with serve_websockets(server.handle, sock=listening, compression=None), server:
         await asyncio.get_running_loop().create_future()

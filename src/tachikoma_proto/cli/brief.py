@@ -16,7 +16,7 @@ from uuid import UUID
 
 import attrs
 
-from tachikoma_proto.base import SECRET, masked
+from tachikoma_proto.declare.bases import SECRET, masked
 
 _UUID: Final = re.compile(r"([0-9a-f]{4})[0-9a-f]{4}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

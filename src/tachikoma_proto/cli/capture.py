@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, Final, TypeAlias
 
 from attrs import frozen
 
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.errors import ProtocolError
-from tachikoma_proto.json_reader import JsonObject, read_object
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
-from tachikoma_proto.specs import Sender
+from tachikoma_proto.wire.json_reader import JsonObject, read_object
 
 _CHUNK: Final = 2**16
 

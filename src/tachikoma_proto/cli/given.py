@@ -18,13 +18,12 @@ from uuid import UUID
 
 from attrs import frozen
 
-from tachikoma_proto.base import Command
 from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.cli.peer import TOKEN_HINT
-from tachikoma_proto.codec import Codec
-from tachikoma_proto.errors import ProtocolError
-from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import (
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command
+from tachikoma_proto.declare.declarations import Kind, Sender
+from tachikoma_proto.declare.shapes import (
     Array,
     Leaf,
     Maybe,
@@ -35,7 +34,8 @@ from tachikoma_proto.shapes import (
     nested_in,
     without_none,
 )
-from tachikoma_proto.specs import Kind, Sender
+from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.registry.registry import Registry
 
 TEXTS: Final = (str, UUID, datetime)
 """What is written on the wire as a text."""

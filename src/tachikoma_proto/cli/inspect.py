@@ -12,8 +12,8 @@ from tachikoma_proto.cli.options import add_plugins, chosen_registry
 from tachikoma_proto.cli.progress import Progress, progress
 from tachikoma_proto.cli.redact import redacted
 from tachikoma_proto.cli.tally import Tally
-from tachikoma_proto.codec import DEFAULT_MAX_SIZE, Codec
-from tachikoma_proto.specs import Sender
+from tachikoma_proto.codec.codec import DEFAULT_MAX_SIZE, Codec
+from tachikoma_proto.declare.declarations import Sender
 
 STDIN = "-"
 

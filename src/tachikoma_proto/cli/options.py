@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tachikoma_proto.registry import Registry
+from tachikoma_proto.registry.registry import Registry
 
 PLUGINS_HINT: Final = "--plugins knows the messages of installed extensions"
 

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 from tachikoma_proto.cli.brief import printable
 from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.errors import ProtocolError, RemoteError
-from tachikoma_proto.paths import is_text
+from tachikoma_proto.wire.paths import is_text
 
 if TYPE_CHECKING:
     from tachikoma_proto.client import Client
-    from tachikoma_proto.codec import Codec
+    from tachikoma_proto.codec.codec import Codec
     from tachikoma_proto.session import ClientConfig
 
 TOKEN_VARIABLE: Final = "TACHIKOMA_TOKEN"

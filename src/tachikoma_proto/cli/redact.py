@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from tachikoma_proto.base import masked
 from tachikoma_proto.cli.capture import Message
-from tachikoma_proto.codec import Codec
-from tachikoma_proto.shapes import Array, Map, Maybe, Record, Records, Shape
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import masked
+from tachikoma_proto.declare.shapes import Array, Map, Maybe, Record, Records, Shape
 
 
 def redacted(codec: Codec, message: Message) -> dict[str, Any]:

@@ -4,14 +4,14 @@ import argparse
 import json
 from typing import Any
 
-from tachikoma_proto.base import Command, Response
 from tachikoma_proto.cli.brief import brief
 from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.cli.given import command_given, command_named
 from tachikoma_proto.cli.options import add_plugins, chosen_registry, plugins_hint, positive
 from tachikoma_proto.cli.peer import add_peer, connected, need_websockets
 from tachikoma_proto.cli.redact import redacted
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command, Response
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.responses import ErrorResponse

@@ -18,7 +18,7 @@ from uuid import UUID
 from tachikoma_proto.cli.brief import brief, clock, printable
 from tachikoma_proto.cli.redact import redacted
 from tachikoma_proto.cli.terminal import DIM, MAGENTA, PLAIN, RED, YELLOW, Paper
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.events import (
     MissionCompleted,
@@ -26,7 +26,7 @@ from tachikoma_proto.messages.events import (
     MissionFailed,
     MissionProgress,
 )
-from tachikoma_proto.timestamps import format_timestamp
+from tachikoma_proto.wire.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from tqdm import tqdm

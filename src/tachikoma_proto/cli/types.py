@@ -13,9 +13,9 @@ from typing import Any
 from tachikoma_proto.cli.options import add_plugins, chosen_registry
 from tachikoma_proto.cli.table import table
 from tachikoma_proto.cli.terminal import Paper
-from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import describe_field
-from tachikoma_proto.specs import MessageSpec
+from tachikoma_proto.declare.declarations import MessageSpec
+from tachikoma_proto.declare.shapes import describe_field
+from tachikoma_proto.registry.registry import Registry
 
 COLUMNS = ("type", "direction", "category", "tag", "fields", "reply", "owner")
 

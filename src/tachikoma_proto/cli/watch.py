@@ -21,12 +21,12 @@ from tachikoma_proto.cli.options import (
     plugins_hint,
 )
 from tachikoma_proto.cli.peer import TOKEN_HINT, add_peer, connected, need_websockets
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.declarations import Kind
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import Subscribe
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
-from tachikoma_proto.registry import Registry
-from tachikoma_proto.specs import Kind
+from tachikoma_proto.registry.registry import Registry
 
 if TYPE_CHECKING:
     from tachikoma_proto.cli.tail import Tail

@@ -6,16 +6,16 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from tachikoma_proto.base import Command, Event, R
 from tachikoma_proto.client.events import Pushed
 from tachikoma_proto.client.keeper import Keeper, OpenTransport, Token
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command, Event, R
 from tachikoma_proto.errors import RemoteError
 from tachikoma_proto.messages.commands import Subscribe, SubscriptionFilters, Unsubscribe
 from tachikoma_proto.messages.responses import AckResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
-from tachikoma_proto.metrics import Metrics
 from tachikoma_proto.session.config import ClientConfig
+from tachikoma_proto.session.metrics import Metrics
 
 
 class Client:

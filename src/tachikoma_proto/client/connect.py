@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from tachikoma_proto.client.client import Client
 from tachikoma_proto.client.keeper import Token
-from tachikoma_proto.codec import Codec
-from tachikoma_proto.metrics import Metrics
+from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.session.config import ClientConfig
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.session.metrics import Metrics
+from tachikoma_proto.transports.transport import Transport
 
 log = logging.getLogger(__name__)
 

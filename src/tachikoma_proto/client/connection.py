@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
-from tachikoma_proto.base import Command, R
 from tachikoma_proto.client.events import EventQueue
+from tachikoma_proto.connection.driver import Link
+from tachikoma_proto.declare.bases import Command, R
 from tachikoma_proto.errors import ConnectionLostError
-from tachikoma_proto.link import Link
 from tachikoma_proto.session.client_session import ClientSession
 from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.transports.transport import Transport
 
 log = logging.getLogger(__name__)
 

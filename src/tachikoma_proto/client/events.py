@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
-from tachikoma_proto.base import Event
+from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 

@@ -10,14 +10,14 @@ from typing import Final, TypeAlias
 from tachikoma_proto.client.backoff import delays
 from tachikoma_proto.client.connection import Connection
 from tachikoma_proto.client.events import EventQueue, Reconnected
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.errors import ConnectionLostError, RemoteError
 from tachikoma_proto.messages.commands import Authenticate, Subscribe, SubscriptionFilters
 from tachikoma_proto.messages.responses import AckResponse
-from tachikoma_proto.metrics import Metrics
 from tachikoma_proto.session.client_session import ClientSession
 from tachikoma_proto.session.config import ClientConfig
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.session.metrics import Metrics
+from tachikoma_proto.transports.transport import Transport
 
 log = logging.getLogger(__name__)
 

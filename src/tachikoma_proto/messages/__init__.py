@@ -9,7 +9,7 @@ Rules:
 
 from typing import Final
 
-from tachikoma_proto.category import Category
+from tachikoma_proto.declare.category import Category
 from tachikoma_proto.messages import commands, events, responses
 from tachikoma_proto.messages.categories import (
     forge,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tachikoma_proto.category import Category
+from tachikoma_proto.declare.category import Category
 
 protocol: Final = Category("protocol")
 subscription: Final = Category("subscription")

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from tachikoma_proto.base import SECRET, Command, Event, masked
+from tachikoma_proto.declare.bases import SECRET, Command, Event, masked
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.messages.categories import mission, session, subscription
 from tachikoma_proto.messages.responses import (
     AckResponse,
@@ -15,7 +16,6 @@ from tachikoma_proto.messages.responses import (
     SessionInfoResponse,
     SubscriptionListResponse,
 )
-from tachikoma_proto.specs import Sender
 
 
 @frozen(kw_only=True)

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from tachikoma_proto.base import Message
-from tachikoma_proto.timestamps import utc_now
-from tachikoma_proto.uuids import new_uuid
+from tachikoma_proto.declare.bases import Message
+from tachikoma_proto.wire.timestamps import utc_now
+from tachikoma_proto.wire.uuids import new_uuid
 
 P = TypeVar("P", covariant=True)
 """The payload's class."""

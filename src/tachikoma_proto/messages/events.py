@@ -6,7 +6,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from tachikoma_proto.base import F32, U32, U64, Event
+from tachikoma_proto.declare.bases import F32, U32, U64, Event
 from tachikoma_proto.messages.categories import forge, mission, system
 from tachikoma_proto.messages.text_time import read_text_time
 

@@ -6,11 +6,11 @@ from uuid import UUID
 import attrs
 from attrs import frozen
 
-from tachikoma_proto.base import F32, U32, Json, Response
+from tachikoma_proto.declare.bases import F32, U32, Json, Response
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.messages.categories import mission, protocol, session, subscription
 from tachikoma_proto.messages.text_time import read_text_time
-from tachikoma_proto.timestamps import format_timestamp, utc_now
+from tachikoma_proto.wire.timestamps import format_timestamp, utc_now
 
 
 @protocol.response("ack")

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tachikoma_proto.errors import FieldError, InvalidMessageError
-from tachikoma_proto.timestamps import parse_text_time
+from tachikoma_proto.wire.timestamps import parse_text_time
 
 
 def read_text_time(text: str, field: str) -> datetime:

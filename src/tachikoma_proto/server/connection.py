@@ -6,11 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, cast
 
-from tachikoma_proto.base import Command, Response
-from tachikoma_proto.dispatch import Dispatcher
+from tachikoma_proto.connection.driver import Link
+from tachikoma_proto.declare.bases import Command, Response
 from tachikoma_proto.errors import ProtocolError
-from tachikoma_proto.link import Link
 from tachikoma_proto.messages.envelope import IncomingMessage
+from tachikoma_proto.server.dispatcher import Dispatcher
 from tachikoma_proto.server.places import places
 from tachikoma_proto.session.conversation import GOING_AWAY
 from tachikoma_proto.session.happenings import (
@@ -19,7 +19,7 @@ from tachikoma_proto.session.happenings import (
 )
 from tachikoma_proto.session.server_session import ServerSession
 from tachikoma_proto.session.session import Identity, Session
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.transports.transport import Transport
 
 log = logging.getLogger(__name__)
 

@@ -6,19 +6,19 @@ import logging
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tachikoma_proto.base import Command, Event
-from tachikoma_proto.codec import Codec
-from tachikoma_proto.dispatch import Dispatcher
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command, Event
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.messages.commands import Authenticate
-from tachikoma_proto.metrics import Metrics
-from tachikoma_proto.registry import Registry
+from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.server.connection import Authenticator, Connection
+from tachikoma_proto.server.dispatcher import Dispatcher
 from tachikoma_proto.session.config import ServerConfig
 from tachikoma_proto.session.hub import Hub, MaySubscribe
+from tachikoma_proto.session.metrics import Metrics
 from tachikoma_proto.session.own_commands import OWN_COMMANDS
 from tachikoma_proto.session.session import Session
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.transports.transport import Transport
 
 log = logging.getLogger(__name__)
 

@@ -14,21 +14,21 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from tachikoma_proto.base import Command, Event, Response
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command, Event, Response
+from tachikoma_proto.declare.declarations import Kind
 from tachikoma_proto.errors import FieldError, InvalidMessageError, ProtocolError, RemoteError
-from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.responses import ErrorResponse, PongResponse
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
-from tachikoma_proto.metrics import Metrics, guarded
 from tachikoma_proto.session.config import ClientConfig
 from tachikoma_proto.session.conversation import Conversation
 from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
 from tachikoma_proto.session.keepalive import Keepalive
-from tachikoma_proto.specs import Kind
-from tachikoma_proto.uuids import new_uuid
+from tachikoma_proto.session.metrics import Metrics, guarded
+from tachikoma_proto.wire.json_reader import Frame
+from tachikoma_proto.wire.uuids import new_uuid
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from tachikoma_proto.json_reader import Frame
-from tachikoma_proto.metrics import Metrics
 from tachikoma_proto.session.keepalive import Keepalive
+from tachikoma_proto.session.metrics import Metrics
 from tachikoma_proto.session.outbox import Outbox
+from tachikoma_proto.wire.json_reader import Frame
 
 NORMAL = 1000
 GOING_AWAY = 1001

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tachikoma_proto.base import Command
+from tachikoma_proto.declare.bases import Command
 from tachikoma_proto.errors import MessageTooLargeError, ProtocolError
-from tachikoma_proto.json_reader import Frame
-from tachikoma_proto.json_tokens import recover_id_at_start
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.session.rate import TokenBucket
+from tachikoma_proto.wire.json_reader import Frame
+from tachikoma_proto.wire.json_tokens import recover_id_at_start
 
 if TYPE_CHECKING:
     from tachikoma_proto.session.hub import Hub

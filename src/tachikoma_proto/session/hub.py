@@ -4,15 +4,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from tachikoma_proto.base import Command, Event, Message
-from tachikoma_proto.codec import Codec
-from tachikoma_proto.metrics import Metrics, guarded
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command, Event, Message
+from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.shapes import holds_secrets
 from tachikoma_proto.session.config import ServerConfig
+from tachikoma_proto.session.metrics import Metrics, guarded
 from tachikoma_proto.session.server_session import ServerSession
 from tachikoma_proto.session.session import Session
-from tachikoma_proto.shapes import holds_secrets
-from tachikoma_proto.specs import Kind
-from tachikoma_proto.subscriptions import SubscriptionIndex
+from tachikoma_proto.session.subscriptions import SubscriptionIndex
 
 log = logging.getLogger(__name__)
 

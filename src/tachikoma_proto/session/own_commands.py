@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tachikoma_proto.base import Command, Response
+from tachikoma_proto.declare.bases import Command, Response
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.messages.commands import (
     GetSessionInfo,
@@ -20,7 +20,7 @@ from tachikoma_proto.messages.responses import (
     SessionInfoResponse,
     SubscriptionListResponse,
 )
-from tachikoma_proto.timestamps import format_timestamp
+from tachikoma_proto.wire.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from tachikoma_proto.session.server_session import ServerSession

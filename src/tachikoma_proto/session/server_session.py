@@ -16,9 +16,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from tachikoma_proto.base import Command, Event, Response
+from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.errors import ProtocolError
-from tachikoma_proto.json_reader import Frame
 from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.messages.responses import AuthResponse, ErrorResponse
@@ -39,7 +38,8 @@ from tachikoma_proto.session.happenings import (
 from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.own_commands import OWN_COMMANDS
 from tachikoma_proto.session.session import Identity, Session
-from tachikoma_proto.timestamps import format_timestamp, utc_now
+from tachikoma_proto.wire.json_reader import Frame
+from tachikoma_proto.wire.timestamps import format_timestamp, utc_now
 
 if TYPE_CHECKING:
     from tachikoma_proto.session.hub import Hub

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 from attrs import Attribute, field, frozen, validators
 
-from tachikoma_proto.base import Event
-from tachikoma_proto.timestamps import utc_now
+from tachikoma_proto.declare.bases import Event
+from tachikoma_proto.wire.timestamps import utc_now
 
 
 def _aware(_: object, __: "Attribute[datetime | None]", value: datetime | None) -> None:

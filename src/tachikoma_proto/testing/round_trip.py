@@ -9,11 +9,11 @@ Rules:
 
 from typing import Any
 
-from tachikoma_proto.category import Category
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.category import Category
+from tachikoma_proto.declare.declarations import MessageSpec, Sender
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
-from tachikoma_proto.registry import Registry
-from tachikoma_proto.specs import MessageSpec, Sender
+from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.testing.needs_hypothesis import given, settings
 from tachikoma_proto.testing.source import registry_of
 from tachikoma_proto.testing.strategies import Types, envelopes_of

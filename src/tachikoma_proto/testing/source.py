@@ -2,9 +2,9 @@
 
 from typing import TypeAlias
 
-from tachikoma_proto.category import Category
+from tachikoma_proto.declare.category import Category
 from tachikoma_proto.messages import BUILTIN_CATEGORIES
-from tachikoma_proto.registry import Registry
+from tachikoma_proto.registry.registry import Registry
 
 Source: TypeAlias = Category | Registry | None
 """A registry; a category, for a registry of it and the built-in ones; None for those alone."""

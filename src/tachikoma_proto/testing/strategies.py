@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
 from uuid import UUID
 
-from tachikoma_proto.base import Command, Event, IntRange, Response, bounds_of
-from tachikoma_proto.converter.scalars import JSON_INTEGER
+from tachikoma_proto.codec.converter.scalars import JSON_INTEGER
+from tachikoma_proto.declare.bases import Command, Event, IntRange, Response, bounds_of
+from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Sender
+from tachikoma_proto.declare.shapes import Array, Leaf, Map, Maybe, Record, Shape
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
-from tachikoma_proto.registry import Registry
-from tachikoma_proto.shapes import Array, Leaf, Map, Maybe, Record, Shape
-from tachikoma_proto.specs import EVENT_PREFIX, Kind, MessageSpec, Sender
+from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.testing.needs_hypothesis import strategies as st
 from tachikoma_proto.testing.source import Source, registry_of
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.testing.source import Source, registry_of
 

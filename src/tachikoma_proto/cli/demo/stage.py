@@ -15,11 +15,11 @@ from tachikoma_proto.cli.demo.story import Story, Unexpected, expect
 from tachikoma_proto.cli.demo.transcript import Overheard, Transcript
 from tachikoma_proto.cli.terminal import Paper
 from tachikoma_proto.client import Client
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.errors import ProtocolError, RemoteError
-from tachikoma_proto.registry import Registry
+from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.session import ClientConfig
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.transports.transport import Transport
 
 HOST: Final = "127.0.0.1"
 

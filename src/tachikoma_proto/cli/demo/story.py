@@ -10,8 +10,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import tachikoma_proto as tp
-from tachikoma_proto import topics
 from tachikoma_proto.cli.demo.simulation import Simulation
+from tachikoma_proto.messages import topics
 
 TURNING_POINTS: Final = ("created", "started", "status_changed", "completed", "failed")
 """Which events of every mission the client asks for; the progress it asks for of one only."""

@@ -25,10 +25,10 @@ from tachikoma_proto.cli.terminal import (
     YELLOW,
     Paper,
 )
-from tachikoma_proto.codec import Codec
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.messages.responses import ErrorResponse
-from tachikoma_proto.specs import Sender
-from tachikoma_proto.transport import Transport
+from tachikoma_proto.transports.transport import Transport
 
 DIRECTIONS: Final = {Sender.CLIENT: "client → server", Sender.SERVER: "server → client"}
 

@@ -1,0 +1,240 @@
+"""Categories: the declarations from which a registry is made.
+
+Rules:
+
+* A category is a name, its messages, and where its events go. Declaring one has no effect
+  outside it: nothing is global, nothing is looked up.
+* The decorators hand the class back as it came.
+* What a declaration alone can show to be wrong is refused by the decorator; clashes between
+  categories, and field types, when a registry is built.
+* A registry seals its categories. Later declarations would be seen by some and not by others,
+  so they are refused.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from tachikoma_proto.declare.annotations import ADVICE, LEAVES, is_frozen_attrs
+from tachikoma_proto.declare.bases import Command, Event, Response
+from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Scalar, Sender
+from tachikoma_proto.errors import RegistryError
+from tachikoma_proto.wire.paths import is_text
+
+M = TypeVar("M", bound="Command[Any] | Event | Response")
+C = TypeVar("C", bound=Command[Any])
+E = TypeVar("E", bound=Event)
+A = TypeVar("A", bound=Response)
+T = TypeVar("T")
+W = TypeVar("W")
+
+
+class Category:
+    """A named group of messages, and where its events go.
+
+    Args:
+        name: The wire's name for it: the ``category`` of its commands and events, whose message
+            type is ``event.<name>``. Letters, digits, ``_`` and ``-``.
+        topic: The topic to which its events are published, without ``/``; none if it has none.
+        key: The field of its events that names the topic below, ``topic/<key>``.
+
+    Raises:
+        RegistryError: A name is empty or has other characters, or a key has no topic.
+
+    Example::
+
+        deploy = Category("deploy", topic="deploys", key="deploy_id")
+
+        @deploy.event("started")
+        @frozen(kw_only=True)
+        class DeployStarted(Event):
+            deploy_id: UUID
+    """
+
+    def __init__(self, name: str, *, topic: str | None = None, key: str | None = None) -> None:
+        self.name: Final = _checked(name, "category")
+        self.topic: Final = None if topic is None else _checked(topic, "topic")
+        self.key: Final = key
+        if key is not None and topic is None:
+            raise RegistryError(f"category {name!r} has a key but no topic for it to be below")
+        self._specs: list[MessageSpec] = []
+        self._scalars: list[Scalar] = []
+        self._sealed = False
+
+    def __repr__(self) -> str:
+        return f"<Category {self.name!r}: {len(self._specs)} messages>"
+
+    @property
+    def specs(self) -> tuple[MessageSpec, ...]:
+        """What has been declared, in order."""
+        return tuple(self._specs)
+
+    @property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """The scalars of its own that it declared."""
+        return tuple(self._scalars)
+
+    def command(
+        self, message_type: str, *, tag: str | None = None, public: bool = False
+    ) -> Callable[[type[C]], type[C]]:
+        """Declare a command.
+
+        Args:
+            message_type: The frame's ``type``.
+            tag: The payload's ``command``; the message type if left out.
+            public: Whether a client may send it before it is authenticated.
+
+        Returns:
+            A decorator that hands the class back as it came.
+
+        Raises:
+            RegistryError: From the decorator, if the class is not a frozen attrs class derived
+                from :class:`Command`, or the category is in use already.
+        """
+
+        def declare(cls: type[C]) -> type[C]:
+            kind, chosen = Kind.COMMAND, message_type if tag is None else tag
+            return self._declare(Command, cls, kind, Sender.CLIENT, message_type, chosen, public)
+
+        return declare
+
+    def event(self, tag: str) -> Callable[[type[E]], type[E]]:
+        """Declare an event, of message type ``event.<category>``.
+
+        Args:
+            tag: The payload's ``event``.
+
+        Returns:
+            A decorator that hands the class back as it came.
+
+        Raises:
+            RegistryError: As for :meth:`command`.
+        """
+
+        def declare(cls: type[E]) -> type[E]:
+            message_type = EVENT_PREFIX + self.name
+            return self._declare(Event, cls, Kind.EVENT, Sender.SERVER, message_type, tag)
+
+        return declare
+
+    def response(self, message_type: str) -> Callable[[type[A]], type[A]]:
+        """Declare a response.
+
+        Args:
+            message_type: The frame's ``type``.
+
+        Returns:
+            A decorator that hands the class back as it came.
+
+        Raises:
+            RegistryError: As for :meth:`command`.
+        """
+
+        def declare(cls: type[A]) -> type[A]:
+            return self._declare(Response, cls, Kind.RESPONSE, Sender.SERVER, message_type)
+
+        return declare
+
+    def keepalive(self, message_type: str, *, sender: Sender) -> Callable[[type[C]], type[C]]:
+        """Declare that a side may say a message type bare, to show that it is there.
+
+        The frame is ``{"type": …}`` and no more is needed; it is not answered with an error.
+        A class that is a command too stays one for the other side.
+
+        Args:
+            message_type: The frame's ``type``.
+            sender: The side that may say it.
+
+        Returns:
+            A decorator that hands the class back as it came.
+
+        Raises:
+            RegistryError: As for :meth:`command`.
+        """
+
+        def declare(cls: type[C]) -> type[C]:
+            return self._declare(Command, cls, Kind.KEEPALIVE, sender, message_type, public=True)
+
+        return declare
+
+    def scalar(
+        self,
+        cls: type[T],
+        *,
+        wire: type[W],
+        read: Callable[[W], T],
+        write: Callable[[T], W],
+        expected: str,
+    ) -> None:
+        """Declare a type of one's own that stands in fields as one JSON value.
+
+        Args:
+            cls: The type.
+            wire: The scalar that stands for it on the wire, such as ``str`` or ``int``. What
+                comes is checked to be one, as strictly as any field, before ``read`` sees it.
+            read: Makes a value of it; raises ``ValueError``, ``TypeError``, ``ArithmeticError``,
+                ``LookupError`` or ``AssertionError`` for one that it refuses.
+            write: The reverse.
+            expected: What the type is, as a noun phrase, for errors: ``a semantic version``.
+
+        Raises:
+            RegistryError: The type or the wire's is not fit, or the category is in use already.
+
+        Example::
+
+            deploy.scalar(Decimal, wire=str, read=Decimal, write=str, expected="a decimal")
+        """
+        if self._sealed:
+            raise _too_late(f"scalar {cls.__qualname__} of category {self.name!r}")
+        if cls in LEAVES or attrs.has(cls):
+            raise RegistryError(f"{cls.__qualname__} is read and written already: {ADVICE}")
+        if wire not in LEAVES:
+            raise RegistryError(f"scalar {cls.__qualname__}: {wire!r} is no scalar of the wire")
+        self._scalars.append(Scalar(cls, wire, read, write, expected))
+
+    def seal(self) -> None:
+        """Close the category: whatever is declared from now on is refused."""
+        self._sealed = True
+
+    def _declare(
+        self,
+        base: type,
+        cls: type[M],
+        kind: Kind,
+        sender: Sender,
+        message_type: str,
+        tag: str = "",
+        public: bool = False,
+    ) -> type[M]:
+        where = f"{kind.value} {message_type!r} of category {self.name!r}"
+        if self._sealed:
+            raise _too_late(where)
+        given: object = cls
+        if not isinstance(given, type) or not issubclass(given, base):
+            raise RegistryError(f"{where}: {given!r} is not a class derived from {base.__name__}")
+        if not is_frozen_attrs(cls):
+            raise RegistryError(
+                f"{where}: {cls.__module__}.{cls.__qualname__} is not a frozen attrs class; "
+                "put @attrs.frozen(kw_only=True) between it and this decorator"
+            )
+        names = [message_type, tag] if kind in (Kind.COMMAND, Kind.EVENT) else [message_type]
+        if not all(name and name.isprintable() and is_text(name) for name in names):
+            raise RegistryError(f"{where}: a message type and a tag are printable, and not empty")
+        self._specs.append(MessageSpec(cls, kind, sender, message_type, self.name, tag, public))
+        return cls
+
+
+def _too_late(what: str) -> RegistryError:
+    return RegistryError(
+        f"{what} comes too late: the category is in use by a registry already; "
+        "declare everything before the registry is built, or make a category of your own"
+    )
+
+
+def _checked(name: str, what: str) -> str:
+    if not name.isascii() or not name.replace("_", "").replace("-", "").isalnum():
+        raise RegistryError(
+            f"the {what} {name!r} is not a name: use letters, digits, '_' and '-' of ASCII"
+        )
+    return name
