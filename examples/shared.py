@@ -106,7 +106,7 @@ def make_server(token: str, metrics: tp.Metrics | None = None) -> tp.Server:
     @dispatcher.handler(tp.GetMissionStatus)
     async def status(command: tp.GetMissionStatus, session: tp.Session) -> tp.MissionStatusResponse:
         if command.mission_id not in running:
-            raise tp.ProtocolError("mission not found", code="not_found")
+            raise tp.CommandError("not_found", "mission not found")
         return tp.MissionStatusResponse(
             mission_id=command.mission_id,
             status="running",

@@ -109,8 +109,8 @@ def test_what_a_handler_raises_passes_through() -> None:
 
     @dispatcher.handler(tp.CancelMission)
     async def cancel(_: tp.CancelMission, __: None) -> tp.AckResponse:
-        raise tp.ProtocolError("mission not found", code="not_found")
+        raise tp.CommandError("not_found", "mission not found")
 
-    with pytest.raises(tp.ProtocolError) as caught:
+    with pytest.raises(tp.CommandError) as caught:
         run(dispatcher.dispatch(tp.CancelMission(mission_id=MISSION), None))
     assert tp.ErrorResponse.from_error(caught.value) == tp.ErrorResponse.not_found("mission")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tachikoma_proto.declare.annotations import collect_records
-from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
 
@@ -64,18 +64,18 @@ def test_ci_calls_the_readmes_test_command() -> None:
 def test_the_readmes_tables_are_the_registrys() -> None:
     text = README.read_text(encoding="utf-8")
     registry = Registry()
-    records = collect_records(spec.cls for spec in registry)
-    for spec in registry:
-        fields = ", ".join(describe_field(field, records) for field in records[spec.cls])
-        reply = registry.spec_of(spec.reply) if spec.reply else None
+    records = collect_records(declaration.cls for declaration in registry)
+    for declaration in registry:
+        fields = ", ".join(describe_field(field, records) for field in records[declaration.cls])
+        reply = registry.declaration_of(declaration.reply) if declaration.reply else None
         row = {
-            Kind.COMMAND: f"| `{spec.message_type}` | {spec.category} | `{spec.tag}` | {fields} | "
-            f"`{reply.message_type if reply else ''}` |",
-            Kind.EVENT: f"| `{spec.message_type}` | `{spec.tag}` | {fields} |",
-            Kind.RESPONSE: f"| `{spec.message_type}` | {fields} |",
-            Kind.KEEPALIVE: f'`{{"type":"{spec.message_type}"}}`',
-        }[spec.kind]
-        assert row.replace("|  |", "| |") in text, spec
+            MessageKind.COMMAND: f"| `{declaration.message_type}` | {declaration.category} "
+            f"| `{declaration.tag}` | {fields} | `{reply.message_type if reply else ''}` |",
+            MessageKind.EVENT: f"| `{declaration.message_type}` | `{declaration.tag}` | {fields} |",
+            MessageKind.RESPONSE: f"| `{declaration.message_type}` | {fields} |",
+            MessageKind.KEEPALIVE: f'`{{"type":"{declaration.message_type}"}}`',
+        }[declaration.kind]
+        assert row.replace("|  |", "| |") in text, declaration
 
 
 CONTESTANTS = (

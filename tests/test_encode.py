@@ -30,7 +30,6 @@ def progress(**changes: Any) -> tp.MissionProgress:
 def refusal(payload: Any, **envelope: Any) -> list[str]:
     with pytest.raises(tp.EncodeError) as caught:
         codec.encode(payload, **envelope)
-    assert caught.value.code == "internal_error"
     assert caught.value.__context__ is None
     return [str(fault) for fault in caught.value.errors]
 

@@ -26,7 +26,8 @@ message_types topics U32 U64 F32
 
 # What extensions need beside it, and who writes servers and clients.
 ADDED = """
-EncodeError FieldError FloatRange IntRange Json Pong SECRET masked
+BrokerError CommandError EncodeError FieldError FloatRange IntRange Json Pong Position
+TachikomaError secret
 ClientConfig ClientSession ConnectionLostError EventsMissed Hub Metrics Reconnected ServerSession
 Transport
 """.split()

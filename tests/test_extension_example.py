@@ -142,7 +142,7 @@ DISCOVER = """
     import tachikoma_proto as tp
     try:
         print(*tp.Registry.discover().categories)
-    except tp.RegistryError as error:
+    except (tp.RegistryError, tp.PluginError) as error:
         print(f"{type(error).__name__}: {error}")
         print(f"cause: {error.__cause__!r}")
 """

@@ -242,7 +242,7 @@ def test_a_constructor_of_its_own_cannot_be_called_for_it() -> None:
 def test_a_message_type_of_events_is_for_events() -> None:
     category = Category("x")
     category.response("event.mission")(Done)
-    with pytest.raises(tp.RegistryError, match=r"declare it with Category\.event"):
+    with pytest.raises(tp.RegistryError, match=r"use Category\.event"):
         Registry([category])
 
 

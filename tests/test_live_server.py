@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from attrs import field, frozen
+from attrs import frozen
 from support.counting import Counting
 from support.live import (
     MISSION,
@@ -86,7 +86,7 @@ async def test_a_wrong_token_lets_nobody_in() -> None:
                 pass
         assert caught.value.code == "auth_required"
         async with tp.connect(url) as client:
-            with pytest.raises(tp.RemoteError, match="authentication required"):
+            with pytest.raises(tp.RemoteError, match="Authentication required"):
                 await client.subscribe(tp.topics.MISSIONS)
             assert server.publish(tp.MissionStarted(mission_id=MISSION)) == 0
             assert isinstance(await client.request(tp.Ping()), tp.PongResponse)
@@ -225,7 +225,7 @@ class TestHandlers:
 
         @dispatcher.handler(tp.PauseMission)
         def pause(_: tp.PauseMission, __: tp.Session) -> tp.AckResponse:
-            raise tp.ProtocolError("mission not found", code="not_found")
+            raise tp.CommandError("not_found", "mission not found")
 
         async with serving(make_server(dispatcher)) as url, tp.connect(url, token=TOKEN) as client:
             with pytest.raises(tp.RemoteError) as caught:
@@ -419,7 +419,7 @@ vault = tp.Category("vault")
 @vault.command("vault_open", tag="open")
 @frozen(kw_only=True)
 class OpenVault(tp.Command[tp.AckResponse]):
-    key: str = field(repr=tp.masked, metadata=tp.SECRET)
+    key: str = tp.secret()
 
 
 @live

@@ -15,7 +15,7 @@ MISSION = UUID("67e55044-10b1-426f-9247-bb680e5fe0c8")
 
 
 def test_there_are_eleven_commands_fourteen_events_and_seven_responses() -> None:
-    kinds = [spec.kind.value for spec in tp.Registry()]
+    kinds = [declaration.kind.value for declaration in tp.Registry()]
     assert {kind: kinds.count(kind) for kind in sorted(set(kinds))} == {
         "command": 11,
         "event": 14,
@@ -91,14 +91,14 @@ class TestConstructors:
             message="$.id: expected a UUID",
             details={"errors": [{"path": "$.id", "expected": "a UUID"}]},
         )
-        own = tp.ProtocolError("slow down", code="rate_limited")
+        own = tp.CommandError("rate_limited", "slow down")
         assert tp.ErrorResponse.from_error(own) == tp.ErrorResponse(
             code="rate_limited", message="slow down"
         )
 
     def test_pong_has_the_present_time(self) -> None:
         before = datetime.now(UTC)
-        assert before <= tp.PongResponse.now().timestamp_time() <= datetime.now(UTC)
+        assert before <= tp.PongResponse.now().timestamp_datetime <= datetime.now(UTC)
 
 
 class TestTextTimes:
@@ -106,19 +106,19 @@ class TestTextTimes:
         text = "1 March 2026 02:00"
         event = tp.Maintenance(message="upgrade", starts_at=text, duration_minutes=30)
         assert event.starts_at == text
-        assert event.starts_at_time() == datetime(2026, 3, 1, 2, tzinfo=UTC)
+        assert event.starts_at_datetime == datetime(2026, 3, 1, 2, tzinfo=UTC)
 
     def test_one_that_may_be_missing(self) -> None:
-        assert tp.AuthResponse(authenticated=False).expires_at_time() is None
+        assert tp.AuthResponse(authenticated=False).expires_at_datetime is None
         good = tp.AuthResponse(authenticated=True, expires_at="2026-01-02T04:04:05Z")
-        assert good.expires_at_time() == datetime(2026, 1, 2, 4, 4, 5, tzinfo=UTC)
+        assert good.expires_at_datetime == datetime(2026, 1, 2, 4, 4, 5, tzinfo=UTC)
 
     def test_text_that_is_no_time(self) -> None:
         info = tp.SessionInfoResponse(
             session_id=MISSION, authenticated=False, subscriptions=(), connected_at="just now"
         )
         with pytest.raises(tp.InvalidMessageError) as caught:
-            info.connected_at_time()
+            _ = info.connected_at_datetime
         assert str(caught.value) == "$.payload.connected_at: expected a date and a time"
 
 
@@ -137,7 +137,7 @@ def test_message_types_are_those_of_the_registry() -> None:
         for name, value in vars(tp.message_types).items()
         if name.isupper() and name != "EVENT_PREFIX"
     }
-    assert constants == {spec.message_type for spec in tp.Registry()}
+    assert constants == {declaration.message_type for declaration in tp.Registry()}
     assert tp.message_types.event("deploy") == "event.deploy"
     assert tp.message_types.is_event(tp.message_types.EVENT_FORGE)
     assert not tp.message_types.is_event("eventual")

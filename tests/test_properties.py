@@ -9,26 +9,30 @@ from hypothesis import given, strategies as st
 from support.conformance import ACCEPTED, mutated_frames, read
 
 import tachikoma_proto as tp
-from tachikoma_proto.declare.declarations import Kind, MessageSpec, Sender
+from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind, Sender
 from tachikoma_proto.testing import messages
 
 codec = tp.Codec()
-SPECS = [spec for spec in codec.registry if spec.kind is not Kind.KEEPALIVE]
+SPECS = [
+    declaration for declaration in codec.registry if declaration.kind is not MessageKind.KEEPALIVE
+]
 
 
 def decode(sender: Sender, frame: str | bytes) -> Any:
     return read(codec, sender, frame)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.cls.__name__)
+@pytest.mark.parametrize("declaration", SPECS, ids=lambda declaration: declaration.cls.__name__)
 @given(data=st.data())
-def test_every_message_is_read_as_it_was_written(spec: MessageSpec, data: st.DataObject) -> None:
-    message = data.draw(messages(spec.cls))
+def test_every_message_is_read_as_it_was_written(
+    declaration: MessageDeclaration, data: st.DataObject
+) -> None:
+    message = data.draw(messages(declaration.cls))
     text = codec.encode(message)
     for frame in (text, text.encode()):
-        read = decode(spec.sender, frame)
+        read = decode(declaration.sender, frame)
         assert read.payload == message
-        assert type(read.payload) is spec.cls
+        assert type(read.payload) is declaration.cls
     assert codec.encode_message(read) == text
 
 

@@ -3,10 +3,10 @@
 from uuid import UUID
 
 import pytest
-from attrs import field, frozen
+from attrs import frozen
 
 import tachikoma_proto as tp
-from tachikoma_proto.declare.declarations import Kind, Sender
+from tachikoma_proto.declare.declarations import MessageKind, Sender
 
 
 @frozen(kw_only=True)
@@ -47,18 +47,22 @@ def test_a_category_is_seen_by_the_codec_without_more() -> None:
 
 def test_what_a_registry_says_of_a_message() -> None:
     registry = tp.Registry([space()])
-    spec = registry.spec_of(Launch)
-    assert spec is not None
-    assert (spec.kind, spec.sender, spec.public) == (Kind.COMMAND, Sender.CLIENT, True)
-    assert spec.tags == {"category": "space", "command": "launch"}
-    assert spec.reply is Launched
-    assert registry.spec_for(Sender.CLIENT, "space_launch") is spec
-    assert registry.spec_for(Sender.SERVER, "space_launch") is None
-    assert registry.members(Kind.EVENT, "space") == {"lift_off": LiftOff}
+    declaration = registry.declaration_of(Launch)
+    assert declaration is not None
+    assert (declaration.kind, declaration.sender, declaration.public) == (
+        MessageKind.COMMAND,
+        Sender.CLIENT,
+        True,
+    )
+    assert declaration.tags == {"category": "space", "command": "launch"}
+    assert declaration.reply is Launched
+    assert registry.declaration_for(Sender.CLIENT, "space_launch") is declaration
+    assert registry.declaration_for(Sender.SERVER, "space_launch") is None
+    assert registry.members(MessageKind.EVENT, "space") == {"lift_off": LiftOff}
     assert registry.senders_of("event.space") == [Sender.SERVER]
     assert registry.senders_of("ping") == [Sender.CLIENT, Sender.SERVER]
     assert registry.senders_of("nope") == []
-    assert tp.Registry().spec_of(Launch) is None
+    assert tp.Registry().declaration_of(Launch) is None
 
 
 def test_decorators_hand_the_class_back() -> None:
@@ -70,8 +74,8 @@ def test_decorators_hand_the_class_back() -> None:
 def test_the_tag_of_a_command_is_its_type_unless_told() -> None:
     category = tp.Category("a")
     category.command("a_launch")(Launch)
-    (spec,) = category.specs
-    assert spec.tag == "a_launch"
+    (declaration,) = category.declarations
+    assert declaration.tag == "a_launch"
 
 
 def test_declaring_has_no_effect_outside() -> None:
@@ -96,7 +100,7 @@ def test_the_built_in_categories_are_sealed_from_the_start() -> None:
 
 
 def test_every_command_names_its_reply() -> None:
-    replies = {s.message_type: s.reply for s in tp.Registry() if s.kind is Kind.COMMAND}
+    replies = {s.message_type: s.reply for s in tp.Registry() if s.kind is MessageKind.COMMAND}
     assert replies["subscribe"] is tp.AckResponse
     assert replies["mission_status"] is tp.MissionStatusResponse
     assert all(isinstance(reply, type) for reply in replies.values())
@@ -124,15 +128,15 @@ def test_a_registry_that_cannot_be_built_seals_nothing() -> None:
     category.event("landed")(LiftOff)
 
 
-def test_a_secret_that_its_repr_would_show_is_refused() -> None:
+def test_a_secret_field_shows_in_no_repr() -> None:
     @frozen(kw_only=True)
-    class Careless(tp.Event):
-        key: str = field(metadata=tp.SECRET)
+    class Login(tp.Event):
+        key: str = tp.secret()
+        old_key: str | None = tp.secret(default=None)
 
-    category = tp.Category("careless")
-    category.event("told")(Careless)
-    with pytest.raises(tp.RegistryError, match=r"key is secret, and its repr would show it"):
-        tp.Registry([category])
+    assert repr(Login(key="s3cret")).endswith("Login(key=***, old_key=***)")
+    with pytest.raises(TypeError, match="leave repr out"):
+        tp.secret(repr=True)
 
 
 @pytest.mark.parametrize("kind", [float, bool, tuple[str, ...], dict[str, str], tp.Json])

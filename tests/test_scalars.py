@@ -197,8 +197,8 @@ def test_every_timestamp_is_read_as_written(moment: datetime) -> None:
 def test_every_timestamp_is_written_as_isoformat_does(moment: datetime, unit: int) -> None:
     moment = moment.replace(microsecond=moment.microsecond // unit * unit)
     micros = moment.microsecond
-    spec = "microseconds" if micros % 1000 else "milliseconds" if micros else "seconds"
-    assert format_timestamp(moment) == moment.isoformat(timespec=spec)[: -len("+00:00")] + "Z"
+    timespec = "microseconds" if micros % 1000 else "milliseconds" if micros else "seconds"
+    assert format_timestamp(moment) == moment.isoformat(timespec=timespec)[: -len("+00:00")] + "Z"
 
 
 @pytest.mark.parametrize(

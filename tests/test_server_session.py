@@ -90,7 +90,7 @@ class TestCommands:
         info = answer(session, frame(tp.GetSessionInfo()))
         assert isinstance(info, tp.SessionInfoResponse)
         assert (info.session_id, info.authenticated, info.user_id) == (session.id, True, USER)
-        assert info.connected_at_time() == session.connected_at
+        assert info.connected_at_datetime == session.connected_at
 
     def test_ping(self) -> None:
         assert isinstance(answer(opened(), frame(tp.Ping())), tp.PongResponse)
@@ -232,7 +232,7 @@ class TestAuthentication:
         session = opened(ServerConfig(ping_interval=None))
         expires_at = datetime.now(UTC) + timedelta(seconds=60)
         response = log_in(session, Identity(USER, expires_at), now=1.0)
-        assert response.expires_at_time() == expires_at
+        assert response.expires_at_datetime == expires_at
         answer(session, frame(tp.Subscribe(topic="missions")))
         assert 60 < session.deadline <= 61
         session.tick(session.deadline)

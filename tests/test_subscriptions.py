@@ -56,7 +56,7 @@ def test_a_topic_covers_what_is_below_it(topic: str, event: tp.Event, is_covered
 
 @pytest.mark.parametrize("topic", ["", "nope", "mission", "missions/", "missions//a", "/missions"])
 def test_a_topic_that_no_category_owns_is_not_found(topic: str) -> None:
-    with pytest.raises(tp.ProtocolError, match="topic not found") as caught:
+    with pytest.raises(tp.CommandError, match="topic not found") as caught:
         index_of().add("me", topic)
     assert caught.value.code == "not_found"
 
@@ -114,7 +114,7 @@ def test_a_uuid_names_a_topic_in_all_its_forms(form: str) -> None:
 def test_leaving_a_topic_that_one_is_not_in_is_not_found() -> None:
     index = index_of()
     index.add("other", tp.topics.MISSIONS)
-    with pytest.raises(tp.ProtocolError, match="subscription not found") as caught:
+    with pytest.raises(tp.CommandError, match="subscription not found") as caught:
         index.remove("me", tp.topics.MISSIONS)
     assert caught.value.code == "not_found"
     index.discard("me")
@@ -255,9 +255,9 @@ STEPS = st.lists(
 
 
 def is_received(event: tp.Event, topic: str, filters: Filters | None) -> bool:
-    spec = tp.Registry().spec_of(type(event))
-    assert spec is not None
-    category = tp.Registry().categories[spec.category]
+    declaration = tp.Registry().declaration_of(type(event))
+    assert declaration is not None
+    category = tp.Registry().categories[declaration.category]
     own = f"{category.topic}/{getattr(event, category.key)}" if category.key else category.topic
     if not f"{own}/".startswith(f"{topic}/"):
         return False
@@ -265,7 +265,11 @@ def is_received(event: tp.Event, topic: str, filters: Filters | None) -> bool:
         return True
     names = filters.event_types
     return (
-        (names is None or spec.tag in names or f"{spec.category}.{spec.tag}" in names)
+        (
+            names is None
+            or declaration.tag in names
+            or f"{declaration.category}.{declaration.tag}" in names
+        )
         and filters.mission_id in (None, getattr(event, "mission_id", None))
         and filters.session_id in (None, getattr(event, "session_id", None))
     )
@@ -289,7 +293,7 @@ def test_the_index_finds_what_a_search_finds(
             index.remove(name, topic)
             del held[topic]
         else:
-            with pytest.raises(tp.ProtocolError):
+            with pytest.raises(tp.CommandError):
                 index.remove(name, topic)
     found = list(index.receivers(event))
     assert len(found) == len(set(found))

@@ -33,22 +33,25 @@ if TYPE_CHECKING:
         Codec as Codec,
     )
     from tachikoma_proto.declare.bases import (
-        F32 as F32,
-        SECRET as SECRET,
-        U32 as U32,
-        U64 as U64,
         Command as Command,
         Event as Event,
-        FloatRange as FloatRange,
-        IntRange as IntRange,
-        Json as Json,
         Response as Response,
-        masked as masked,
     )
     from tachikoma_proto.declare.category import (
         Category as Category,
     )
+    from tachikoma_proto.declare.field_types import (
+        F32 as F32,
+        U32 as U32,
+        U64 as U64,
+        FloatRange as FloatRange,
+        IntRange as IntRange,
+        Json as Json,
+        secret as secret,
+    )
     from tachikoma_proto.errors import (
+        BrokerError as BrokerError,
+        CommandError as CommandError,
         ConnectionLostError as ConnectionLostError,
         EncodeError as EncodeError,
         FieldError as FieldError,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
         ProtocolError as ProtocolError,
         RegistryError as RegistryError,
         RemoteError as RemoteError,
+        TachikomaError as TachikomaError,
         UnknownMessageError as UnknownMessageError,
     )
     from tachikoma_proto.messages import message_types as message_types, topics as topics
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
         Envelope as Envelope,
         IncomingMessage as IncomingMessage,
         OutgoingMessage as OutgoingMessage,
+        Position as Position,
     )
     from tachikoma_proto.messages.events import (
         ForgeCompleted as ForgeCompleted,
@@ -150,19 +155,8 @@ if TYPE_CHECKING:
     )
 
 _MODULES: Final = {
-    "declare.bases": (
-        "F32",
-        "SECRET",
-        "FloatRange",
-        "IntRange",
-        "masked",
-        "U32",
-        "U64",
-        "Command",
-        "Event",
-        "Json",
-        "Response",
-    ),
+    "declare.bases": ("Command", "Event", "Response"),
+    "declare.field_types": ("F32", "FloatRange", "IntRange", "Json", "U32", "U64", "secret"),
     "declare.category": ("Category",),
     "client.client": ("Client",),
     "client.connect": ("connect",),
@@ -170,6 +164,8 @@ _MODULES: Final = {
     "codec.codec": ("Codec",),
     "server.dispatcher": ("Dispatcher",),
     "errors": (
+        "BrokerError",
+        "CommandError",
         "ConnectionLostError",
         "EncodeError",
         "FieldError",
@@ -179,6 +175,7 @@ _MODULES: Final = {
         "ProtocolError",
         "RegistryError",
         "RemoteError",
+        "TachikomaError",
         "UnknownMessageError",
     ),
     "messages.commands": (
@@ -203,6 +200,7 @@ _MODULES: Final = {
         "Envelope",
         "IncomingMessage",
         "OutgoingMessage",
+        "Position",
     ),
     "messages.events": (
         "ForgeCompleted",

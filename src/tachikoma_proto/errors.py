@@ -1,32 +1,38 @@
-"""Errors: what went wrong, where, and whose mistake it was.
+"""Errors: what went wrong, where, and on which side.
 
 The tree::
 
-    ProtocolError               what a peer sent, or asked for, cannot be used
-    ├── InvalidMessageError     a frame, or a field of it, is not what the contract says
-    │   └── EncodeError         the same of a message of our own: nothing was written
-    ├── UnknownMessageError     the message type is not one that this side reads
-    └── MessageTooLargeError    the frame was over the limit and was not looked at
-    RegistryError               the programmer's: a declaration that cannot stand
-    └── PluginError             the programmer's: an installed extension that cannot be loaded
-    RemoteError                 the peer's own: it answered a command with an error
-    ConnectionLostError         nobody's: the connection ended before the answer came
+    TachikomaError
+    ├── ProtocolError               the peer broke the contract
+    │   ├── InvalidMessageError     a frame, or a field of it, is not what the contract says
+    │   ├── UnknownMessageError     the message type is not one that this side reads
+    │   └── MessageTooLargeError    the frame is over the size limit and was not parsed
+    ├── CommandError                a handler refuses a command
+    ├── RemoteError                 the server answered a request with an error
+    ├── EncodeError                 a message of our own cannot be written
+    ├── ConnectionLostError         the connection ended before the response came
+    ├── BrokerError                 events cannot be passed on to other processes
+    ├── RegistryError               a declaration is wrong
+    └── PluginError                 an installed extension is broken
 
 Rules:
 
 * Decoding raises :class:`ProtocolError` or a subclass, and nothing else, whatever the bytes.
-* No text of an error holds a value that was received: it says where, and what was expected.
+* No text of ours holds a received value: it says where, and what was expected.
 * Everything that a peer may be told is in ``code``, ``message`` and ``errors``.
+* Local and remote errors are siblings: a server that calls another server does not pass on the
+  other's errors as if they were its own client's.
+* Every error survives pickle, copy and deepcopy.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from attrs import frozen
 
-MAX_REPORTED = 100
-"""How many faults one error lists at most, so that a bad frame cannot ask for a huge answer."""
+MAX_REPORTED: Final = 100
+"""How many faults one error lists at most, so that a bad frame cannot ask for a huge response."""
 
 
 @frozen
@@ -45,12 +51,20 @@ class FieldError:
         return f"{self.path}: expected {self.expected}"
 
 
-class ProtocolError(Exception):
-    """What a peer sent, or asked for, cannot be used; fit to be sent back as it is.
+class TachikomaError(Exception):
+    """Base of every error that the library raises on purpose."""
 
-    Handlers may raise it themselves, with a code of the contract or of their own::
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with ``args``, which hold the text and not the arguments.
+        return _restore, (type(self), self.args), self.__dict__
 
-        raise ProtocolError("mission not found", code="not_found")
+
+def _restore(cls: type[TachikomaError], args: tuple[Any, ...]) -> TachikomaError:
+    return cls.__new__(cls, *args)
+
+
+class ProtocolError(TachikomaError):
+    """The peer broke the contract; fit to be sent back with ``ErrorResponse.from_error``.
 
     Args:
         message: One sentence for a person; made from ``errors`` when left out.
@@ -80,16 +94,6 @@ class InvalidMessageError(ProtocolError):
     """A frame, or a field of it, is not what the contract says (code ``invalid_message``)."""
 
 
-class EncodeError(InvalidMessageError):
-    """A message of our own cannot be written for a peer to read; nothing was written.
-
-    It is this side's mistake, so its code is ``internal_error``: a server that sends it back
-    does not blame the client.
-    """
-
-    default_code = "internal_error"
-
-
 class UnknownMessageError(ProtocolError):
     """The message type is not one that this side reads or handles (code ``unknown_message``)."""
 
@@ -97,24 +101,33 @@ class UnknownMessageError(ProtocolError):
 
 
 class MessageTooLargeError(ProtocolError):
-    """The frame is over ``max_size`` and was not looked at (code ``message_too_large``)."""
+    """The frame is over ``max_size`` and was not parsed (code ``message_too_large``)."""
 
     default_code = "message_too_large"
 
 
-class RegistryError(Exception):
-    """A category or one of its messages is declared in a way that cannot stand."""
+class CommandError(TachikomaError):
+    """A handler refuses a command; the client gets an ``ErrorResponse`` with these three.
+
+    Args:
+        code: The wire's error code: one of the contract's, or one of the server's own.
+        message: One sentence for a person.
+        details: Any JSON.
+
+    Example::
+
+        raise CommandError("not_found", "mission not found", details={"id": str(mission_id)})
+    """
+
+    def __init__(self, code: str, message: str, details: Any = None) -> None:
+        self.code: str = code
+        self.message: str = message
+        self.details: Any = details
+        super().__init__(f"{code}: {message}")
 
 
-class PluginError(RegistryError):
-    """An installed extension cannot be loaded."""
-
-
-class RemoteError(Exception):
-    """The server answered a command with an error response.
-
-    It is no :class:`ProtocolError`: a server that asks another one does not pass its errors on
-    as if they were its own client's.
+class RemoteError(TachikomaError):
+    """The server answered a request with an error response.
 
     Args:
         code: The wire's error code.
@@ -129,11 +142,37 @@ class RemoteError(Exception):
         super().__init__(f"{code}: {message}")
 
 
-class ConnectionLostError(ConnectionError):
-    """The connection ended before the answer came: the command may have been carried out or not.
+class EncodeError(TachikomaError):
+    """A message of our own cannot be written: a peer could not read it.
 
-    It is not sent again by itself.
+    Args:
+        message: One sentence for a person; made from ``errors`` when left out.
+        errors: The faults, each with its place.
     """
+
+    def __init__(self, message: str = "", *, errors: Iterable[FieldError] = ()) -> None:
+        self.errors: tuple[FieldError, ...] = tuple(errors)
+        self.message: str = message or summary(self.errors) or "the message cannot be written"
+        super().__init__(self.message)
+
+
+class ConnectionLostError(TachikomaError, ConnectionError):
+    """The connection ended before the response came; the command may have been carried out.
+
+    The command is not sent again.
+    """
+
+
+class BrokerError(TachikomaError):
+    """Events cannot be passed on to the other processes of a server."""
+
+
+class RegistryError(TachikomaError):
+    """A category or one of its messages is declared wrongly; the text says what to write."""
+
+
+class PluginError(TachikomaError):
+    """An installed extension is broken; the text names its distribution."""
 
 
 def summary(errors: Sequence[FieldError], shown: int = 3) -> str:

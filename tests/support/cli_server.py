@@ -95,7 +95,7 @@ def _handlers() -> tp.Dispatcher[tp.Session]:
     @dispatcher.handler(tp.GetMissionStatus)
     def status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStatusResponse:
         if command.mission_id != MISSION:
-            raise tp.ProtocolError("mission not found", code="not_found")
+            raise tp.CommandError("not_found", "mission not found")
         return tp.MissionStatusResponse(
             mission_id=MISSION,
             status="running",

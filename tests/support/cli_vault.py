@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import frozen
 
 import tachikoma_proto as tp
 
@@ -18,7 +18,7 @@ class Lid(enum.Enum):
 @frozen(kw_only=True)
 class Box:
     name: str
-    code: str | None = field(default=None, repr=tp.masked, metadata=tp.SECRET)
+    code: str | None = tp.secret(default=None)
 
 
 @vault.command("vault_fill", tag="fill")

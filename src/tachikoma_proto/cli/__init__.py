@@ -20,7 +20,7 @@ from tachikoma_proto.cli import demo, inspect, send, types, watch
 from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.cli.options import VersionAsked
 from tachikoma_proto.cli.peer import refuse_token
-from tachikoma_proto.errors import RegistryError
+from tachikoma_proto.errors import PluginError, RegistryError
 
 BAD_USAGE = 2
 INTERRUPTED = 130
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OUTPUT_GONE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (CommandError, OSError, RegistryError) as error:
+    except (CommandError, OSError, PluginError, RegistryError) as error:
         print(f"tachikoma-proto: {error}", file=sys.stderr)
         return BAD_USAGE
     return status

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import attrs
 
-from tachikoma_proto.declare.bases import SECRET, masked
+from tachikoma_proto.declare.field_types import is_secret, masked
 
 _UUID: Final = re.compile(r"([0-9a-f]{4})[0-9a-f]{4}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -71,6 +71,6 @@ def _fields(message: Any, shortens_ids: bool) -> list[str]:
 
 
 def _field(field: "attrs.Attribute[Any]", value: object, shortens_ids: bool) -> str:
-    if SECRET.items() <= field.metadata.items():
+    if is_secret(field.metadata):
         return masked(value)
     return field.repr(value) if callable(field.repr) else brief(value, shortens_ids=shortens_ids)

@@ -22,7 +22,7 @@ from tachikoma_proto.cli.failure import CommandError
 from tachikoma_proto.cli.peer import TOKEN_HINT
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.bases import Command
-from tachikoma_proto.declare.declarations import Kind, Sender
+from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.declare.shapes import (
     Array,
     Leaf,
@@ -57,11 +57,15 @@ def command_named(registry: Registry, message_type: str, hint: str = "") -> type
     Raises:
         CommandError: There is no such command.
     """
-    spec = registry.spec_for(Sender.CLIENT, message_type)
-    if spec is None or spec.kind is not Kind.COMMAND:
-        known = ", ".join(spec.message_type for spec in registry if spec.kind is Kind.COMMAND)
+    declaration = registry.declaration_for(Sender.CLIENT, message_type)
+    if declaration is None or declaration.kind is not MessageKind.COMMAND:
+        known = ", ".join(
+            declaration.message_type
+            for declaration in registry
+            if declaration.kind is MessageKind.COMMAND
+        )
         raise CommandError(f"there is no command {message_type!r}; there are {known}{hint}")
-    return spec.cls
+    return declaration.cls
 
 
 def command_given(
@@ -79,17 +83,17 @@ def command_given(
     Raises:
         CommandError: There is no such field, or the codec refuses a value.
     """
-    spec = registry.spec_of(cls)
-    assert spec is not None, "a command that is in no category"
+    declaration = registry.declaration_of(cls)
+    assert declaration is not None, "a command that is in no category"
     payload: dict[str, Any] = {}
     for assignment in assignments:
         _assign(registry, cls, payload, assignment, name_of or str)
     codec = Codec(registry, forbid_unknown_fields=True, accelerated=False)
     try:
-        frame = json.dumps({"type": spec.message_type, "payload": payload})
+        frame = json.dumps({"type": declaration.message_type, "payload": payload})
         command = codec.decode_command(frame).payload
     except ProtocolError as error:
-        head = [] if name_of else [f"{spec.message_type} cannot be sent:"]
+        head = [] if name_of else [f"{declaration.message_type} cannot be sent:"]
         text = "\n  ".join([*head, *_faults(error, name_of or str)])
         raise CommandError(text) from None
     assert isinstance(command, cls), "the message type is of another command"

@@ -21,7 +21,7 @@ def chosen_registry(options: argparse.Namespace) -> Registry:
     """Build the registry that the command line asks for.
 
     Raises:
-        RegistryError: With ``--plugins``, an installed extension cannot be used.
+        PluginError: With ``--plugins``, an installed extension cannot be used.
     """
     return Registry.discover() if options.plugins else Registry()
 

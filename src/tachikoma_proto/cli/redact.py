@@ -5,7 +5,7 @@ from typing import Any
 
 from tachikoma_proto.cli.capture import Message
 from tachikoma_proto.codec.codec import Codec
-from tachikoma_proto.declare.bases import masked
+from tachikoma_proto.declare.field_types import masked
 from tachikoma_proto.declare.shapes import Array, Map, Maybe, Record, Records, Shape
 
 

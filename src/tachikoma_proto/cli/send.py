@@ -80,7 +80,7 @@ async def _ask(options: argparse.Namespace, codec: Codec, command: Command[Any])
 
 
 def _as_json(codec: Codec, reply: Response) -> str:
-    spec = codec.registry.spec_of(type(reply))
-    assert spec is not None, "what was read is in the registry"
-    frame = redacted(codec, OutgoingMessage(type=spec.message_type, payload=reply))
+    declaration = codec.registry.declaration_of(type(reply))
+    assert declaration is not None, "what was read is in the registry"
+    frame = redacted(codec, OutgoingMessage(type=declaration.message_type, payload=reply))
     return json.dumps({"type": frame["type"], "payload": frame["payload"]})

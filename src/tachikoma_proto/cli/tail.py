@@ -127,8 +127,8 @@ class BarTail(Tail):
         bar.n = min(max(progress.percentage, 0.0), 100.0)
         name = printable(self._names.get(mission_id, str(mission_id)[:8]))
         done = f"{progress.completed_specs}/{progress.total_specs}"
-        spec = printable(progress.current_spec)
-        bar.set_description_str(f"{name[:24]:<24} {done:>5} {spec[:12]:<12}", refresh=True)
+        declaration = printable(progress.current_spec)
+        bar.set_description_str(f"{name[:24]:<24} {done:>5} {declaration[:12]:<12}", refresh=True)
 
     def _begin(self, mission_id: UUID) -> None:
         place = min(set(range(MAX_BARS)) - set(self._places.values()))

@@ -13,7 +13,7 @@ from typing import Any
 from tachikoma_proto.cli.options import add_plugins, chosen_registry
 from tachikoma_proto.cli.table import table
 from tachikoma_proto.cli.terminal import Paper
-from tachikoma_proto.declare.declarations import MessageSpec
+from tachikoma_proto.declare.declarations import MessageDeclaration
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status.
     """
     registry = chosen_registry(options)
-    rows = [_row(registry, spec) for spec in registry]
+    rows = [_row(registry, declaration) for declaration in registry]
     if options.json:
         for row in rows:
             print(json.dumps(dict(zip(COLUMNS, row, strict=True))))
@@ -51,16 +51,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(registry: Registry, spec: MessageSpec) -> list[Any]:
-    reply = registry.spec_of(spec.reply) if spec.reply else None
+def _row(registry: Registry, declaration: MessageDeclaration) -> list[Any]:
+    reply = registry.declaration_of(declaration.reply) if declaration.reply else None
     return [
-        spec.message_type,
-        f"from {spec.sender.value}",
-        spec.category,
-        spec.tag,
-        [describe_field(field, registry.records) for field in registry.records[spec.cls]],
+        declaration.message_type,
+        f"from {declaration.sender.value}",
+        declaration.category,
+        declaration.tag,
+        [describe_field(field, registry.records) for field in registry.records[declaration.cls]],
         reply.message_type if reply else "",
-        registry.owner_of(registry.categories[spec.category]),
+        registry.owner_of(registry.categories[declaration.category]),
     ]
 
 

@@ -22,7 +22,7 @@ from tachikoma_proto.cli.options import (
 )
 from tachikoma_proto.cli.peer import TOKEN_HINT, add_peer, connected, need_websockets
 from tachikoma_proto.codec.codec import Codec
-from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import Subscribe
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
@@ -102,9 +102,9 @@ def _option(path: str) -> str:
 
 def _warnings(registry: Registry, subscriptions: Iterable[Subscribe]) -> list[str]:
     """Say which events are asked for that nobody knows."""
-    events = [spec for spec in registry if spec.kind is Kind.EVENT]
-    tags = dict.fromkeys(spec.tag for spec in events)
-    known = tags.keys() | {f"{spec.category}.{spec.tag}" for spec in events}
+    events = [declaration for declaration in registry if declaration.kind is MessageKind.EVENT]
+    tags = dict.fromkeys(declaration.tag for declaration in events)
+    known = tags.keys() | {f"{declaration.category}.{declaration.tag}" for declaration in events}
     asked = [name for s in subscriptions if s.filters for name in s.filters.event_types or ()]
     return [
         f"--filter event_types: no known event is called {name!r}; there are {', '.join(tags)}"

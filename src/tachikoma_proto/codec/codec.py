@@ -9,7 +9,6 @@ Rules:
 * The converter and its hooks are made when they are first needed.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,9 +18,8 @@ from cattrs import Converter
 
 from tachikoma_proto.codec.converter import make_converter
 from tachikoma_proto.codec.converter.frame_reader import FrameReader, ServerPayload
-from tachikoma_proto.codec.converter.generated import maker_of
 from tachikoma_proto.declare.bases import Command
-from tachikoma_proto.declare.declarations import Kind, Sender
+from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError, ProtocolError
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry.registry import Registry
@@ -140,12 +138,14 @@ class Codec:
         Raises:
             EncodeError: A peer could not read it; ``errors`` says where.
         """
-        spec = self.registry.spec_of(type(payload))
-        message_type = getattr(payload, "type", "") if spec is None else spec.message_type
-        is_client = spec is not None and spec.sender is Sender.CLIENT
+        declaration = self.registry.declaration_of(type(payload))
+        message_type = (
+            getattr(payload, "type", "") if declaration is None else declaration.message_type
+        )
+        is_client = declaration is not None and declaration.sender is Sender.CLIENT
         if is_client and reply_to is not None:
             raise EncodeError(errors=[FieldError("$.reply_to", "nothing: a command is no answer")])
-        if spec is not None and spec.kind is Kind.KEEPALIVE:
+        if declaration is not None and declaration.kind is MessageKind.KEEPALIVE:
             return self._plain_write(
                 IncomingMessage(id=id, type=message_type, timestamp=timestamp, payload=payload)
             )
@@ -158,7 +158,7 @@ class Codec:
                 Envelope(id=id, type=message_type, timestamp=timestamp, payload=payload)
             )
         return self._plain_write(
-            self._make_outgoing(
+            OutgoingMessage(
                 id=id, type=message_type, timestamp=timestamp, payload=payload, reply_to=reply_to
             )
         )
@@ -202,10 +202,6 @@ class Codec:
         except RecursionError:
             pass
         raise InvalidMessageError(errors=[_NO_ROOM])
-
-    @cached_property
-    def _make_outgoing(self) -> Callable[..., OutgoingMessage[Any]]:
-        return maker_of(OutgoingMessage)
 
     @cached_property
     def _converter(self) -> Converter:

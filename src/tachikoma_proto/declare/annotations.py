@@ -18,7 +18,7 @@ from uuid import UUID
 
 import attrs
 
-from tachikoma_proto.declare.bases import SECRET, bounds_of
+from tachikoma_proto.declare.field_types import FloatRange, IntRange, is_secret
 from tachikoma_proto.declare.shapes import (
     Array,
     Leaf,
@@ -54,6 +54,22 @@ ADVICE: Final = (
     "integers, a Literal, a frozen attrs class, tuple[X, ...], list[X], frozenset[X], "
     "dict[str, X], one of them with | None, or declare the type with Category.scalar"
 )
+
+
+def unmarked(annotation: Any) -> Any:
+    """Return the type that an annotation marks; the annotation itself if it has no marks."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def bounds_of(annotation: Any) -> IntRange | FloatRange | None:
+    """Return the bounds of an annotation, or None if it is not a bounded number."""
+    if get_origin(annotation) is Annotated:
+        base, *marks = get_args(annotation)
+        for mark in marks:
+            if (base, type(mark)) in ((int, IntRange), (float, FloatRange)):
+                bounds: IntRange | FloatRange = mark
+                return bounds
+    return None
 
 
 def collect_records(classes: Iterable[type], scalars: Iterable[type] = ()) -> Records:
@@ -129,14 +145,11 @@ def _field_of(
             f"{where}: None is not written, so what is left out must be None again: "
             "give the optional field the default None"
         )
-    is_secret = SECRET.items() <= attribute.metadata.items()
-    if is_secret and attribute.repr is True:
-        raise RegistryError(f"{where} is secret, and its repr would show it: use repr=masked")
     return RecordField(
         name=attribute.name,
         shape=shape,
         required=attribute.default is attrs.NOTHING,
-        secret=is_secret,
+        secret=is_secret(attribute.metadata),
     )
 
 

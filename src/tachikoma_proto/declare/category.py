@@ -18,7 +18,13 @@ import attrs
 
 from tachikoma_proto.declare.annotations import ADVICE, LEAVES, is_frozen_attrs
 from tachikoma_proto.declare.bases import Command, Event, Response
-from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Scalar, Sender
+from tachikoma_proto.declare.declarations import (
+    EVENT_PREFIX,
+    MessageDeclaration,
+    MessageKind,
+    Scalar,
+    Sender,
+)
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.wire.paths import is_text
 
@@ -58,17 +64,17 @@ class Category:
         self.key: Final = key
         if key is not None and topic is None:
             raise RegistryError(f"category {name!r} has a key but no topic for it to be below")
-        self._specs: list[MessageSpec] = []
+        self._declarations: list[MessageDeclaration] = []
         self._scalars: list[Scalar] = []
         self._sealed = False
 
     def __repr__(self) -> str:
-        return f"<Category {self.name!r}: {len(self._specs)} messages>"
+        return f"<Category {self.name!r}: {len(self._declarations)} messages>"
 
     @property
-    def specs(self) -> tuple[MessageSpec, ...]:
+    def declarations(self) -> tuple[MessageDeclaration, ...]:
         """What has been declared, in order."""
-        return tuple(self._specs)
+        return tuple(self._declarations)
 
     @property
     def scalars(self) -> tuple[Scalar, ...]:
@@ -94,7 +100,7 @@ class Category:
         """
 
         def declare(cls: type[C]) -> type[C]:
-            kind, chosen = Kind.COMMAND, message_type if tag is None else tag
+            kind, chosen = MessageKind.COMMAND, message_type if tag is None else tag
             return self._declare(Command, cls, kind, Sender.CLIENT, message_type, chosen, public)
 
         return declare
@@ -114,7 +120,7 @@ class Category:
 
         def declare(cls: type[E]) -> type[E]:
             message_type = EVENT_PREFIX + self.name
-            return self._declare(Event, cls, Kind.EVENT, Sender.SERVER, message_type, tag)
+            return self._declare(Event, cls, MessageKind.EVENT, Sender.SERVER, message_type, tag)
 
         return declare
 
@@ -132,7 +138,7 @@ class Category:
         """
 
         def declare(cls: type[A]) -> type[A]:
-            return self._declare(Response, cls, Kind.RESPONSE, Sender.SERVER, message_type)
+            return self._declare(Response, cls, MessageKind.RESPONSE, Sender.SERVER, message_type)
 
         return declare
 
@@ -154,7 +160,9 @@ class Category:
         """
 
         def declare(cls: type[C]) -> type[C]:
-            return self._declare(Command, cls, Kind.KEEPALIVE, sender, message_type, public=True)
+            return self._declare(
+                Command, cls, MessageKind.KEEPALIVE, sender, message_type, public=True
+            )
 
         return declare
 
@@ -201,7 +209,7 @@ class Category:
         self,
         base: type,
         cls: type[M],
-        kind: Kind,
+        kind: MessageKind,
         sender: Sender,
         message_type: str,
         tag: str = "",
@@ -218,10 +226,16 @@ class Category:
                 f"{where}: {cls.__module__}.{cls.__qualname__} is not a frozen attrs class; "
                 "put @attrs.frozen(kw_only=True) between it and this decorator"
             )
-        names = [message_type, tag] if kind in (Kind.COMMAND, Kind.EVENT) else [message_type]
+        names = (
+            [message_type, tag]
+            if kind in (MessageKind.COMMAND, MessageKind.EVENT)
+            else [message_type]
+        )
         if not all(name and name.isprintable() and is_text(name) for name in names):
             raise RegistryError(f"{where}: a message type and a tag are printable, and not empty")
-        self._specs.append(MessageSpec(cls, kind, sender, message_type, self.name, tag, public))
+        self._declarations.append(
+            MessageDeclaration(cls, kind, sender, message_type, self.name, tag, public)
+        )
         return cls
 
 

@@ -2,8 +2,8 @@
 
 Rules:
 
-* A spec is made by a category's decorators, and never changed.
-* Whoever needs to know how a message is written asks its spec, not its class.
+* A declaration is made by a category's decorators, and never changed.
+* Whoever needs to know how a message is written asks its declaration, not its class.
 """
 
 import enum
@@ -25,7 +25,7 @@ class Sender(enum.Enum):
     SERVER = "server"
 
 
-class Kind(enum.Enum):
+class MessageKind(enum.Enum):
     """What a message is for; the value is also the name of its tag, where it has one."""
 
     COMMAND = "command"
@@ -35,7 +35,7 @@ class Kind(enum.Enum):
 
 
 @frozen
-class MessageSpec:
+class MessageDeclaration:
     """One declared message.
 
     Attributes:
@@ -49,7 +49,7 @@ class MessageSpec:
     """
 
     cls: type[Any]
-    kind: Kind
+    kind: MessageKind
     sender: Sender
     message_type: str
     category: str
@@ -59,7 +59,7 @@ class MessageSpec:
     @property
     def tags(self) -> Mapping[str, str]:
         """The payload's fields that are fixed by the message's type, in the order written."""
-        if self.kind in (Kind.COMMAND, Kind.EVENT):
+        if self.kind in (MessageKind.COMMAND, MessageKind.EVENT):
             return {"category": self.category, self.kind.value: self.tag}
         return {}
 

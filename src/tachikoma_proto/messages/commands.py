@@ -3,10 +3,11 @@
 from typing import Never, TypeAlias
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import frozen
 
-from tachikoma_proto.declare.bases import SECRET, Command, Event, masked
+from tachikoma_proto.declare.bases import Command, Event
 from tachikoma_proto.declare.declarations import Sender
+from tachikoma_proto.declare.field_types import secret
 from tachikoma_proto.messages.categories import mission, session, subscription
 from tachikoma_proto.messages.responses import (
     AckResponse,
@@ -111,7 +112,7 @@ class Authenticate(Command[AuthResponse]):
         token: The secret that shows it; in no repr, log or error.
     """
 
-    token: str = field(repr=masked, metadata=SECRET)
+    token: str = secret()
 
 
 @session.command("session_info", tag="get_info")

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from tachikoma_proto.declare.bases import Message
+from tachikoma_proto.declare.field_types import U64
 from tachikoma_proto.wire.timestamps import utc_now
 from tachikoma_proto.wire.uuids import new_uuid
 
@@ -21,14 +22,23 @@ P = TypeVar("P", covariant=True)
 """The payload's class."""
 
 
-class _Members(Message, Generic[P]):
-    """What an envelope holds, in one class: so it can be laid out alike in one, too."""
+@frozen(kw_only=True)
+class Position:
+    """A place in the log of a category's topic, from which a subscription can resume.
 
-    __slots__ = ("id", "payload", "reply_to", "timestamp", "type")
+    Attributes:
+        topic: The category's topic, such as ``missions``.
+        epoch: One life of the log; at most 64 ASCII characters.
+        offset: How many events the log held in that life, this one included.
+    """
+
+    topic: str
+    epoch: str = field(validator=validators.matches_re(r"[\x00-\x7f]{0,64}"))
+    offset: U64
 
 
 @frozen(kw_only=True)
-class Envelope(_Members[P]):
+class Envelope(Message, Generic[P]):
     """A message as it is sent.
 
     Attributes:
@@ -50,9 +60,11 @@ class OutgoingMessage(Envelope[P]):
 
     Attributes:
         reply_to: The ``id`` of the message that it answers.
+        position: Where the event stands in the log of its topic; only in sessions that resume.
     """
 
     reply_to: UUID | None = None
+    position: Position | None = None
 
 
 @frozen(kw_only=True)

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from attrs import frozen
 
-from tachikoma_proto.declare.bases import F32, U32, U64, Event
+from tachikoma_proto.declare.bases import Event
+from tachikoma_proto.declare.field_types import F32, U32, U64
 from tachikoma_proto.messages.categories import forge, mission, system
-from tachikoma_proto.messages.text_time import read_text_time
+from tachikoma_proto.wire.timestamps import read_text_time
 
 
 @mission.event("created")
@@ -165,8 +166,9 @@ class Maintenance(Event):
     starts_at: str
     duration_minutes: U32
 
-    def starts_at_time(self) -> datetime:
-        """Read ``starts_at`` leniently.
+    @property
+    def starts_at_datetime(self) -> datetime:
+        """``starts_at`` as an aware time, leniently.
 
         Raises:
             InvalidMessageError: No time can be made out.

@@ -6,11 +6,11 @@ from uuid import UUID
 import attrs
 from attrs import frozen
 
-from tachikoma_proto.declare.bases import F32, U32, Json, Response
-from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.declare.bases import Response
+from tachikoma_proto.declare.field_types import F32, U32, Json
+from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.categories import mission, protocol, session, subscription
-from tachikoma_proto.messages.text_time import read_text_time
-from tachikoma_proto.wire.timestamps import format_timestamp, utc_now
+from tachikoma_proto.wire.timestamps import format_timestamp, read_text_time, utc_now
 
 
 @protocol.response("ack")
@@ -55,8 +55,8 @@ class ErrorResponse(Response):
     details: Json | None = None
 
     @classmethod
-    def from_error(cls, error: ProtocolError) -> "ErrorResponse":
-        """Answer a frame that could not be read, or a command that could not be carried out.
+    def from_error(cls, error: ProtocolError | CommandError) -> "ErrorResponse":
+        """Answer a frame that could not be read, or a command that a handler refused.
 
         The faults go into ``details`` as ``{"errors": [{"path": …, "expected": …}]}``. Send it
         with ``reply_to=error.message_id``, which is the frame's own id where it could be read.
@@ -64,6 +64,8 @@ class ErrorResponse(Response):
         Args:
             error: What decoding, dispatching or a handler raised.
         """
+        if isinstance(error, CommandError):
+            return cls(code=error.code, message=error.message, details=error.details)
         faults = [{"path": fault.path, "expected": fault.expected} for fault in error.errors]
         return cls(
             code=error.code, message=error.message, details={"errors": faults} if faults else None
@@ -72,10 +74,10 @@ class ErrorResponse(Response):
     @classmethod
     def auth_required(cls) -> "ErrorResponse":
         """Refuse what only an authenticated client may ask for."""
-        return cls(code="auth_required", message="authentication required")
+        return cls(code="auth_required", message="Authentication required")
 
     @classmethod
-    def invalid_message(cls, message: str = "invalid message") -> "ErrorResponse":
+    def invalid_message(cls, message: str = "Invalid message") -> "ErrorResponse":
         """Refuse a frame; ``message`` says why and holds nothing of the frame."""
         return cls(code="invalid_message", message=message)
 
@@ -87,7 +89,7 @@ class ErrorResponse(Response):
     @classmethod
     def permission_denied(cls) -> "ErrorResponse":
         """Refuse what this client may not ask for."""
-        return cls(code="permission_denied", message="permission denied")
+        return cls(code="permission_denied", message="Permission denied")
 
     def with_details(self, details: Json) -> "ErrorResponse":
         """Give the same response with other details."""
@@ -109,8 +111,9 @@ class AuthResponse(Response):
     user_id: UUID | None = None
     expires_at: str | None = None
 
-    def expires_at_time(self) -> datetime | None:
-        """Read ``expires_at`` leniently.
+    @property
+    def expires_at_datetime(self) -> datetime | None:
+        """``expires_at`` as an aware time, leniently.
 
         Raises:
             InvalidMessageError: No time can be made out.
@@ -145,8 +148,9 @@ class SessionInfoResponse(Response):
     subscriptions: tuple[str, ...]
     connected_at: str
 
-    def connected_at_time(self) -> datetime:
-        """Read ``connected_at`` leniently.
+    @property
+    def connected_at_datetime(self) -> datetime:
+        """``connected_at`` as an aware time, leniently.
 
         Raises:
             InvalidMessageError: No time can be made out.
@@ -194,8 +198,9 @@ class PongResponse(Response):
         """Answer with the present time, as RFC 3339."""
         return cls(timestamp=format_timestamp(utc_now()) or "")
 
-    def timestamp_time(self) -> datetime:
-        """Read ``timestamp`` leniently.
+    @property
+    def timestamp_datetime(self) -> datetime:
+        """``timestamp`` as an aware time, leniently.
 
         Raises:
             InvalidMessageError: No time can be made out.

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from tachikoma_proto.declare.bases import Json
+from tachikoma_proto.declare.field_types import Json
 
 
 @frozen(kw_only=True)

@@ -14,7 +14,13 @@ from typing import Any, Final
 
 from tachikoma_proto.declare.annotations import collect_records
 from tachikoma_proto.declare.category import Category
-from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Scalar, Sender
+from tachikoma_proto.declare.declarations import (
+    EVENT_PREFIX,
+    MessageDeclaration,
+    MessageKind,
+    Scalar,
+    Sender,
+)
 from tachikoma_proto.declare.shapes import Records
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.messages import BUILTIN_CATEGORIES
@@ -54,19 +60,22 @@ class Registry:
             raise TypeError("a registry is made of categories: put the one into a list")
         self._owners: Final = owners or {}
         self.categories: Final = self._by_name((*BUILTIN_CATEGORIES, *categories))
-        self._specs = tuple(s for category in self.categories.values() for s in category.specs)
+        self._declarations = tuple(
+            s for category in self.categories.values() for s in category.declarations
+        )
         self._refuse_clashes()
         self.scalars: Final = self._collect_scalars()
-        self.records: Final = collect_records((s.cls for s in self._specs), self.scalars)
-        _refuse_fields_named_as_tags(self._specs, self.records)
+        self.records: Final = collect_records((s.cls for s in self._declarations), self.scalars)
+        _refuse_fields_named_as_tags(self._declarations, self.records)
         self._refuse_unfit_keys()
         self._by_class = {
-            spec.cls: spec for spec in sorted(self._specs, key=_is_keepalive, reverse=True)
+            declaration.cls: declaration
+            for declaration in sorted(self._declarations, key=_is_keepalive, reverse=True)
         }
         self._by_type = {
-            (spec.sender, spec.message_type): spec
-            for spec in self._specs
-            if spec.kind is not Kind.EVENT
+            (declaration.sender, declaration.message_type): declaration
+            for declaration in self._declarations
+            if declaration.kind is not MessageKind.EVENT
         }
         self._members = self._collect_members()
         for category in self.categories.values():
@@ -93,22 +102,22 @@ class Registry:
             owners={plugin.category: plugin.distribution for plugin in plugins},
         )
 
-    def __iter__(self) -> Iterator[MessageSpec]:
+    def __iter__(self) -> Iterator[MessageDeclaration]:
         """Go through all declared messages, category by category."""
-        return iter(self._specs)
+        return iter(self._declarations)
 
     def __repr__(self) -> str:
-        return f"<Registry: {len(self._specs)} messages in {', '.join(self.categories)}>"
+        return f"<Registry: {len(self._declarations)} messages in {', '.join(self.categories)}>"
 
-    def spec_of(self, cls: type) -> MessageSpec | None:
+    def declaration_of(self, cls: type) -> MessageDeclaration | None:
         """Find how a class was declared; None if no category holds it."""
         return self._by_class.get(cls)
 
-    def spec_for(self, sender: Sender, message_type: str) -> MessageSpec | None:
+    def declaration_for(self, sender: Sender, message_type: str) -> MessageDeclaration | None:
         """Find what a side says with a message type; None if it is none or an event's."""
         return self._by_type.get((sender, message_type))
 
-    def members(self, kind: Kind, category: str) -> Mapping[str, type[Any]]:
+    def members(self, kind: MessageKind, category: str) -> Mapping[str, type[Any]]:
         """Give the classes of a category that are told apart by their tag, by tag.
 
         Args:
@@ -131,13 +140,15 @@ class Registry:
         """Tell who brought a category: a distribution, or the package of its messages."""
         if category in self._owners:
             return self._owners[category]
-        packages = dict.fromkeys(s.cls.__module__.partition(".")[0] for s in category.specs)
+        packages = dict.fromkeys(s.cls.__module__.partition(".")[0] for s in category.declarations)
         return ", ".join(packages) or "a category without messages"
 
-    def _collect_members(self) -> Mapping[tuple[Kind, str], Mapping[str, type[Any]]]:
-        members: dict[tuple[Kind, str], dict[str, type[Any]]] = {}
-        for spec in self._specs:
-            members.setdefault((spec.kind, spec.category), {})[spec.tag] = spec.cls
+    def _collect_members(self) -> Mapping[tuple[MessageKind, str], Mapping[str, type[Any]]]:
+        members: dict[tuple[MessageKind, str], dict[str, type[Any]]] = {}
+        for declaration in self._declarations:
+            members.setdefault((declaration.kind, declaration.category), {})[declaration.tag] = (
+                declaration.cls
+            )
         return {group: MappingProxyType(found) for group, found in members.items()}
 
     def _by_name(self, categories: Iterable[Category]) -> Mapping[str, Category]:
@@ -150,35 +161,41 @@ class Registry:
         return MappingProxyType(by_name)
 
     def _refuse_clashes(self) -> None:
-        taken: dict[tuple[object, ...], MessageSpec] = {}
-        for spec in self._specs:
-            if spec.kind is not Kind.EVENT and spec.message_type.startswith(EVENT_PREFIX):
+        taken: dict[tuple[object, ...], MessageDeclaration] = {}
+        for declaration in self._declarations:
+            if declaration.kind is not MessageKind.EVENT and declaration.message_type.startswith(
+                EVENT_PREFIX
+            ):
                 raise RegistryError(
-                    f"message type {spec.message_type!r} of {spec.owner}: what starts with "
-                    f"{EVENT_PREFIX!r} is for events; declare it with Category.event"
+                    f"message type {declaration.message_type!r} of {declaration.owner}: "
+                    f"what starts with {EVENT_PREFIX!r} is for events; use Category.event"
                 )
-            for claim, text in _claims(spec):
-                other = taken.setdefault(claim, spec)
-                if other is not spec:
-                    raise _twice(text, self._source(other), self._source(spec))
+            for claim, text in _claims(declaration):
+                other = taken.setdefault(claim, declaration)
+                if other is not declaration:
+                    raise _twice(text, self._source(other), self._source(declaration))
 
-    def _source(self, spec: MessageSpec) -> str:
-        owner = self.owner_of(self.categories[spec.category])
-        return f"{spec.owner} (category {spec.category!r} of {owner})"
+    def _source(self, declaration: MessageDeclaration) -> str:
+        owner = self.owner_of(self.categories[declaration.category])
+        return f"{declaration.owner} (category {declaration.category!r} of {owner})"
 
     def _refuse_unfit_keys(self) -> None:
         for category in self.categories.values():
-            events = [spec for spec in category.specs if spec.kind is Kind.EVENT]
+            events = [
+                declaration
+                for declaration in category.declarations
+                if declaration.kind is MessageKind.EVENT
+            ]
             fields = [
-                (spec, field)
-                for spec in events
-                for field in self.records[spec.cls]
+                (declaration, field)
+                for declaration in events
+                for field in self.records[declaration.cls]
                 if field.name == category.key
             ]
-            for spec, field in fields:
+            for declaration, field in fields:
                 if key_reader(field, self.scalars) is None:
                     raise RegistryError(
-                        f"{spec.owner}.{field.name} cannot name a topic below "
+                        f"{declaration.owner}.{field.name} cannot name a topic below "
                         f"{category.topic!r}: a key is a UUID, a string, an integer, or an enum "
                         "or a scalar that stands as one of those"
                     )
@@ -204,29 +221,40 @@ def _twice(what: str, first: str, second: str) -> RegistryError:
     return RegistryError(f"{what} is declared twice: by {first} and by {second}")
 
 
-def _is_keepalive(spec: MessageSpec) -> bool:
-    return spec.kind is Kind.KEEPALIVE
+def _is_keepalive(declaration: MessageDeclaration) -> bool:
+    return declaration.kind is MessageKind.KEEPALIVE
 
 
-def _claims(spec: MessageSpec) -> Iterator[tuple[tuple[object, ...], str]]:
+def _claims(declaration: MessageDeclaration) -> Iterator[tuple[tuple[object, ...], str]]:
     """What a declaration takes for itself. A keepalive may go by a type of the other side's."""
-    if spec.kind is Kind.EVENT:
-        yield ("tag", spec.kind, spec.category, spec.tag), f"event {spec.category}.{spec.tag}"
+    if declaration.kind is MessageKind.EVENT:
+        yield (
+            ("tag", declaration.kind, declaration.category, declaration.tag),
+            f"event {declaration.category}.{declaration.tag}",
+        )
     else:
-        yield ("type", spec.sender, spec.message_type), f"message type {spec.message_type!r}"
-    if spec.kind is Kind.COMMAND:
-        yield ("tag", spec.kind, spec.category, spec.tag), f"command {spec.category}.{spec.tag}"
-    if spec.kind in (Kind.COMMAND, Kind.RESPONSE):
-        yield ("type", spec.message_type), f"message type {spec.message_type!r}"
-    if spec.kind is not Kind.KEEPALIVE:
-        yield ("class", spec.cls), f"class {spec.owner}"
+        yield (
+            ("type", declaration.sender, declaration.message_type),
+            f"message type {declaration.message_type!r}",
+        )
+    if declaration.kind is MessageKind.COMMAND:
+        yield (
+            ("tag", declaration.kind, declaration.category, declaration.tag),
+            f"command {declaration.category}.{declaration.tag}",
+        )
+    if declaration.kind in (MessageKind.COMMAND, MessageKind.RESPONSE):
+        yield ("type", declaration.message_type), f"message type {declaration.message_type!r}"
+    if declaration.kind is not MessageKind.KEEPALIVE:
+        yield ("class", declaration.cls), f"class {declaration.owner}"
 
 
-def _refuse_fields_named_as_tags(specs: Iterable[MessageSpec], records: Records) -> None:
-    for spec in specs:
-        for field in records[spec.cls]:
-            if field.name in spec.tags:
+def _refuse_fields_named_as_tags(
+    declarations: Iterable[MessageDeclaration], records: Records
+) -> None:
+    for declaration in declarations:
+        for field in records[declaration.cls]:
+            if field.name in declaration.tags:
                 raise RegistryError(
-                    f"{spec.owner}.{field.name}: the payload's {field.name!r} is the tag that "
-                    "tells which message it is; give the field another name"
+                    f"{declaration.owner}.{field.name}: the payload's {field.name!r} is the tag "
+                    "that tells which message it is; give the field another name"
                 )

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from tachikoma_proto.declare.bases import unmarked
+from tachikoma_proto.declare.annotations import unmarked
 from tachikoma_proto.declare.declarations import Scalar
 from tachikoma_proto.declare.shapes import Leaf, RecordField, without_none
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from tachikoma_proto.connection.driver import Link
 from tachikoma_proto.declare.bases import Command, Response
-from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.server.dispatcher import Dispatcher
 from tachikoma_proto.server.places import places
@@ -155,7 +155,7 @@ class Connection:
     def _fail(self, message: CommandMessage, error: BaseException) -> None:
         """Answer a command whose handler raised, and log it if that was not meant for the peer."""
         session = self.session
-        if isinstance(error, ProtocolError):
+        if isinstance(error, (ProtocolError, CommandError)):
             session.refuse(error, message.id)
             return
         if isinstance(error, asyncio.CancelledError) and self._gave_up:
@@ -176,7 +176,7 @@ class Connection:
             identity = await self._identify(request.token)
             now = asyncio.get_running_loop().time()
             self.session.authenticated(request.message_id, identity, now)
-        except ProtocolError as error:
+        except (ProtocolError, CommandError) as error:
             self.session.refuse(error, request.message_id)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()

@@ -214,7 +214,7 @@ def _refuse_idle_handlers(dispatcher: Dispatcher[Session], registry: Registry) -
             raise RegistryError(
                 f"{command.__qualname__} has a handler, but the session answers it itself"
             )
-        if registry.spec_of(command) is None:
+        if registry.declaration_of(command) is None:
             raise RegistryError(
                 f"{command.__qualname__} has a handler, but the server's codec does not know it; "
                 "a codec of installed extensions is Codec(Registry.discover())"

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.responses import ErrorResponse
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ INTERNAL: Final = ErrorResponse(code="internal_error", message="internal error")
 """What a client is told of this side's mistakes."""
 
 
-def refusal(error: ProtocolError) -> ErrorResponse:
+def refusal(error: ProtocolError | CommandError) -> ErrorResponse:
     """Give the answer that tells of an error.
 
     Args:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.bases import Command, Event, Response
-from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.errors import FieldError, InvalidMessageError, ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
@@ -83,12 +83,14 @@ class ClientSession(Conversation[ClientHappening]):
             EncodeError: The server could not read it.
             ValueError: It is no command that is answered.
         """
-        spec = self._codec.registry.spec_of(type(command))
-        if spec is not None and spec.kind is not Kind.COMMAND:
-            raise ValueError(f"{spec.owner} is no command that is answered: it cannot be asked")
+        declaration = self._codec.registry.declaration_of(type(command))
+        if declaration is not None and declaration.kind is not MessageKind.COMMAND:
+            raise ValueError(
+                f"{declaration.owner} is no command that is answered: it cannot be asked"
+            )
         message_id = new_uuid()
         text = self._codec.encode(command, id=message_id)
-        self._waiting[message_id] = spec.reply if spec else None
+        self._waiting[message_id] = declaration.reply if declaration else None
         self._say(text)
         return message_id
 

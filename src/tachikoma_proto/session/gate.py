@@ -53,6 +53,6 @@ class Gate:
         is_let_in = is_authenticated or not config.require_auth
         if not is_let_in and type(message.payload) not in self._hub.public:
             raise ProtocolError(
-                "authentication required", code="auth_required", message_id=message.id
+                "Authentication required", code="auth_required", message_id=message.id
             )
         return message

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from tachikoma_proto.declare.bases import Command, Event, Response, masked
+from tachikoma_proto.declare.bases import Command, Event, Response
+from tachikoma_proto.declare.field_types import masked
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage

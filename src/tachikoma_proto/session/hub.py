@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.bases import Command, Event, Message
-from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.declare.shapes import holds_secrets
 from tachikoma_proto.session.config import ServerConfig
 from tachikoma_proto.session.metrics import Metrics, guarded
@@ -51,12 +51,15 @@ class Hub:
         self.index: SubscriptionIndex[ServerSession] = SubscriptionIndex(codec.registry)
         self.guard: Callable[[], None] = _nothing
         self.replies = {
-            spec.cls: spec.reply for spec in codec.registry if spec.kind is Kind.COMMAND
+            declaration.cls: declaration.reply
+            for declaration in codec.registry
+            if declaration.kind is MessageKind.COMMAND
         }
         self.public: frozenset[type[Command[Any]]] = frozenset(
-            spec.cls
-            for spec in codec.registry
-            if spec.public and spec.kind in (Kind.COMMAND, Kind.KEEPALIVE)
+            declaration.cls
+            for declaration in codec.registry
+            if declaration.public
+            and declaration.kind in (MessageKind.COMMAND, MessageKind.KEEPALIVE)
         )
 
     def has_secrets(self, message: Message) -> bool:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tachikoma_proto.declare.bases import Command, Response
-from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.errors import CommandError
 from tachikoma_proto.messages.commands import (
     GetSessionInfo,
     ListSubscriptions,
@@ -30,9 +30,9 @@ def _subscribe(session: "ServerSession", command: Subscribe) -> AckResponse:
     limit = session.hub.config.max_subscriptions
     topic = session.hub.index.canonical(command.topic)
     if topic not in session.subscriptions and len(session.subscriptions) >= limit:
-        raise ProtocolError(f"at most {limit} subscriptions", code="permission_denied")
+        raise CommandError("permission_denied", f"at most {limit} subscriptions")
     if not session.hub.allows(session, topic):
-        raise ProtocolError("permission denied", code="permission_denied")
+        raise CommandError("permission_denied", "Permission denied")
     session.hub.index.add(session, topic, command.filters)
     return AckResponse.ok()
 
@@ -65,7 +65,7 @@ def _pong(_: "ServerSession", __: Pong) -> None:
 
 
 Answer: TypeAlias = "Callable[[ServerSession, Any], Response | None]"
-"""Carries a command out; raises ``ProtocolError`` if it cannot be; None is no answer."""
+"""Carries a command out; raises ``CommandError`` if it cannot be; None is no answer."""
 
 OWN_COMMANDS: Final[Mapping[type[Command[Any]], Answer]] = MappingProxyType(
     {

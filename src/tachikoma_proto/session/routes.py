@@ -10,9 +10,9 @@ import attrs
 from attrs import frozen
 
 from tachikoma_proto.declare.bases import Event
-from tachikoma_proto.declare.declarations import Kind, MessageSpec
+from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind
 from tachikoma_proto.declare.shapes import Leaf, Shape, without_none
-from tachikoma_proto.errors import EncodeError, FieldError, ProtocolError, RegistryError
+from tachikoma_proto.errors import CommandError, EncodeError, FieldError, RegistryError
 from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.registry.topic_keys import KeyOf, key_reader
@@ -74,18 +74,20 @@ class Routes:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        events = [spec for spec in registry if spec.kind is Kind.EVENT]
+        events = [declaration for declaration in registry if declaration.kind is MessageKind.EVENT]
         self._by_class = {
-            spec.cls: route for spec in events if (route := _route(registry, spec)) is not None
+            declaration.cls: route
+            for declaration in events
+            if (route := _route(registry, declaration)) is not None
         }
         self._topics = {c.topic for c in registry.categories.values() if c.topic is not None}
         self._topics_of_uuids = {
             route.topic for route in self._by_class.values() if route.has_uuid_key
         }
         self._named: dict[str, list[type]] = {}
-        for spec in events:
-            for name in (spec.tag, f"{spec.category}.{spec.tag}"):
-                self._named.setdefault(name, []).append(spec.cls)
+        for declaration in events:
+            for name in (declaration.tag, f"{declaration.category}.{declaration.tag}"):
+                self._named.setdefault(name, []).append(declaration.cls)
 
     def of(self, event: Event) -> Route:
         """Find the route of an event.
@@ -97,14 +99,14 @@ class Routes:
         route = self._by_class.get(type(event))
         if route is not None:
             return route
-        spec = self._registry.spec_of(type(event))
-        if spec is None or spec.kind is not Kind.EVENT:
+        declaration = self._registry.declaration_of(type(event))
+        if declaration is None or declaration.kind is not MessageKind.EVENT:
             raise EncodeError(
                 errors=[FieldError("$.payload", "an event that a category of the registry holds")]
             )
         raise RegistryError(
-            f"{spec.owner}: nobody can subscribe to it, since its category "
-            f"{spec.category!r} has no topic"
+            f"{declaration.owner}: nobody can subscribe to it, since its category "
+            f"{declaration.category!r} has no topic"
         )
 
     def canonical(self, topic: str) -> str:
@@ -114,11 +116,11 @@ class Routes:
             topic: The topic.
 
         Raises:
-            ProtocolError: No category owns it; the code is ``not_found``.
+            CommandError: No category owns it; the code is ``not_found``.
         """
         first, *below = topic.split("/")
         if first not in self._topics or not all(below):
-            raise ProtocolError("topic not found", code="not_found")
+            raise CommandError("not_found", "topic not found")
         key = parse_uuid(below[0]) if below and first in self._topics_of_uuids else None
         return topic if key is None else "/".join([first, str(key), *below[1:]])
 
@@ -139,14 +141,14 @@ class Routes:
         return frozenset((*values, cls) for cls in classes)
 
 
-def _route(registry: Registry, spec: MessageSpec) -> Route | None:
-    category = registry.categories[spec.category]
+def _route(registry: Registry, declaration: MessageDeclaration) -> Route | None:
+    category = registry.categories[declaration.category]
     if category.topic is None:
         return None
-    fields = {field.name: field for field in registry.records[spec.cls]}
+    fields = {field.name: field for field in registry.records[declaration.cls]}
     key = fields.get(category.key) if category.key is not None else None
     return Route(
-        cls=spec.cls,
+        cls=declaration.cls,
         topic=category.topic,
         key_of=key_reader(key, registry.scalars) if key is not None else None,
         has_uuid_key=key is not None and _is_uuid(key.shape),

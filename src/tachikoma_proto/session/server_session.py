@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from tachikoma_proto.declare.bases import Command, Event, Response
-from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.messages.responses import AuthResponse, ErrorResponse
@@ -174,7 +174,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
         self._answer(response, message.id)
         self._settle()
 
-    def refuse(self, error: ProtocolError, message_id: UUID | None) -> None:
+    def refuse(self, error: ProtocolError | CommandError, message_id: UUID | None) -> None:
         """Answer a command that could not be carried out.
 
         Args:
@@ -245,7 +245,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             return CommandReceived(message)
         try:
             response = own(self, command)
-        except ProtocolError as error:
+        except CommandError as error:
             self._refuse(error, message.id)
         else:
             if response is not None:
@@ -272,7 +272,7 @@ class ServerSession(Session, Conversation[ServerHappening]):
             self.shut(POLICY_VIOLATION, "too many tokens refused")
         self._settle()
 
-    def _refuse(self, error: ProtocolError, message_id: UUID | None) -> None:
+    def _refuse(self, error: ProtocolError | CommandError, message_id: UUID | None) -> None:
         log.debug("session %s: refused with %s", self.id, error.code)
         self._answer(refusal(error), message_id)
 

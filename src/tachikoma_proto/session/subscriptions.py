@@ -9,7 +9,7 @@ from collections.abc import Collection, Hashable
 from typing import Generic, TypeVar
 
 from tachikoma_proto.declare.bases import Event
-from tachikoma_proto.errors import ProtocolError
+from tachikoma_proto.errors import CommandError
 from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.session.routes import Narrowing, Routes
@@ -49,7 +49,7 @@ class SubscriptionIndex(Generic[S]):
         """Give a topic as events have it: a UUID as it is written, whatever form it came in.
 
         Raises:
-            ProtocolError: No category owns the topic; the code is ``not_found``.
+            CommandError: No category owns the topic; the code is ``not_found``.
         """
         return self._routes.canonical(topic)
 
@@ -62,7 +62,7 @@ class SubscriptionIndex(Generic[S]):
             filters: What narrows it.
 
         Raises:
-            ProtocolError: No category owns the topic; the code is ``not_found``.
+            CommandError: No category owns the topic; the code is ``not_found``.
         """
         topic = self._routes.canonical(topic)
         narrowings = self._routes.narrowings(filters)
@@ -75,13 +75,13 @@ class SubscriptionIndex(Generic[S]):
         """End a subscription.
 
         Raises:
-            ProtocolError: There is none to that topic, or no such topic; the code is
+            CommandError: There is none to that topic, or no such topic; the code is
                 ``not_found``.
         """
         topic = self._routes.canonical(topic)
         held = self._held.get(subscriber, {})
         if topic not in held:
-            raise ProtocolError("subscription not found", code="not_found")
+            raise CommandError("not_found", "subscription not found")
         self._leave(subscriber, topic)
         del held[topic]
         if not held:

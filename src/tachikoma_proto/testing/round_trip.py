@@ -11,7 +11,7 @@ from typing import Any
 
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.category import Category
-from tachikoma_proto.declare.declarations import MessageSpec, Sender
+from tachikoma_proto.declare.declarations import MessageDeclaration, Sender
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.testing.needs_hypothesis import given, settings
@@ -42,14 +42,22 @@ def check_round_trip(
     """
     registry = registry_of(source)
     wire = Codec(registry) if codec is None else codec
-    specs = [s for s in registry if isinstance(source, Registry) or s.category == source.name]
-    failures = [failure for spec in specs if (failure := _failure(wire, spec, types, examples))]
+    declarations = [
+        s for s in registry if isinstance(source, Registry) or s.category == source.name
+    ]
+    failures = [
+        failure
+        for declaration in declarations
+        if (failure := _failure(wire, declaration, types, examples))
+    ]
     if failures:
         raise AssertionError("\n".join(["messages that do not come back:", *failures]))
-    assert specs, f"{source!r} has no message to check"
+    assert declarations, f"{source!r} has no message to check"
 
 
-def _failure(codec: Codec, spec: MessageSpec, types: Types | None, examples: int) -> str | None:
+def _failure(
+    codec: Codec, declaration: MessageDeclaration, types: Types | None, examples: int
+) -> str | None:
     @settings(
         max_examples=examples,
         deadline=None,
@@ -57,12 +65,12 @@ def _failure(codec: Codec, spec: MessageSpec, types: Types | None, examples: int
         print_blob=False,
         report_multiple_bugs=False,
     )
-    @given(envelopes_of(spec, codec.registry, types))
+    @given(envelopes_of(declaration, codec.registry, types))
     def comes_back(message: IncomingMessage[Any] | OutgoingMessage[Any]) -> None:
         try:
             text = codec.encode_message(message)
-            found: object = _read(codec, spec, text)
-            again = codec.encode_message(_read(codec, spec, text))
+            found: object = _read(codec, declaration, text)
+            again = codec.encode_message(_read(codec, declaration, text))
         except Exception as error:
             raise AssertionError(f"{message!r}\n    {type(error).__name__}: {error}") from error
         assert found == message, f"{message!r}\n    comes back as {found!r}"
@@ -71,13 +79,13 @@ def _failure(codec: Codec, spec: MessageSpec, types: Types | None, examples: int
     try:
         comes_back()
     except AssertionError as error:
-        return f"  {spec.owner}: {error}"
+        return f"  {declaration.owner}: {error}"
     return None
 
 
 def _read(
-    codec: Codec, spec: MessageSpec, text: str
+    codec: Codec, declaration: MessageDeclaration, text: str
 ) -> IncomingMessage[Any] | OutgoingMessage[Any]:
-    if spec.sender is Sender.CLIENT:
+    if declaration.sender is Sender.CLIENT:
         return codec.decode_command(text)
     return codec.decode_server_message(text)

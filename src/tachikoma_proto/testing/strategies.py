@@ -16,8 +16,15 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, get_
 from uuid import UUID
 
 from tachikoma_proto.codec.converter.scalars import JSON_INTEGER
-from tachikoma_proto.declare.bases import Command, Event, IntRange, Response, bounds_of
-from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Sender
+from tachikoma_proto.declare.annotations import bounds_of
+from tachikoma_proto.declare.bases import Command, Event, Response
+from tachikoma_proto.declare.declarations import (
+    EVENT_PREFIX,
+    MessageDeclaration,
+    MessageKind,
+    Sender,
+)
+from tachikoma_proto.declare.field_types import IntRange
 from tachikoma_proto.declare.shapes import Array, Leaf, Map, Maybe, Record, Shape
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry.registry import Registry
@@ -70,21 +77,25 @@ def envelopes(
         LookupError: As for :func:`messages`.
     """
     registry = registry_of(source)
-    spec = registry.spec_of(cls)
-    if spec is None:
+    declaration = registry.declaration_of(cls)
+    if declaration is None:
         raise LookupError(f"{cls.__qualname__} is in no category of {registry!r}")
-    return envelopes_of(spec, registry, types)
+    return envelopes_of(declaration, registry, types)
 
 
 def envelopes_of(
-    spec: MessageSpec, registry: Registry, types: Types | None = None
+    declaration: MessageDeclaration, registry: Registry, types: Types | None = None
 ) -> st.SearchStrategy[IncomingMessage[Any] | OutgoingMessage[Any]]:
     """Make up what a declaration says, as :func:`envelopes` does of a class."""
-    maybe_id, payload = st.none() | st.uuids(), _Maker(registry, types).record(spec.cls)
-    says = st.just(EVENT_PREFIX + spec.category if spec.kind is Kind.EVENT else spec.message_type)
-    if spec.sender is Sender.CLIENT and spec.kind is Kind.KEEPALIVE:
+    maybe_id, payload = st.none() | st.uuids(), _Maker(registry, types).record(declaration.cls)
+    says = st.just(
+        EVENT_PREFIX + declaration.category
+        if declaration.kind is MessageKind.EVENT
+        else declaration.message_type
+    )
+    if declaration.sender is Sender.CLIENT and declaration.kind is MessageKind.KEEPALIVE:
         return st.builds(IncomingMessage, type=says, payload=payload)
-    if spec.sender is Sender.CLIENT:
+    if declaration.sender is Sender.CLIENT:
         times = st.none() | _TIMES
         return st.builds(IncomingMessage, id=maybe_id, type=says, timestamp=times, payload=payload)
     made = {"id": st.uuids(), "type": says, "timestamp": _TIMES, "payload": payload}

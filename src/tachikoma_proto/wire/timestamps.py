@@ -15,6 +15,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
+from tachikoma_proto.errors import FieldError, InvalidMessageError
+
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:)"
     r"([0-5][0-9]|60)(?:\.([0-9]+))?"
@@ -135,6 +137,25 @@ def parse_text_time(text: str) -> datetime | None:
         return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def read_text_time(text: str, field: str) -> datetime:
+    """Read a text time of a message.
+
+    Args:
+        text: The field's value.
+        field: The field's name, for the error.
+
+    Returns:
+        An aware time; UTC where the text names no zone.
+
+    Raises:
+        InvalidMessageError: No time can be made out.
+    """
+    moment = parse_text_time(text)
+    if moment is None:
+        raise InvalidMessageError(errors=[FieldError(f"$.payload.{field}", "a date and a time")])
+    return moment
 
 
 def _zone(name: str | None, offset: int | None) -> tzinfo | None:

@@ -136,7 +136,7 @@ class Simulation:
 
     def _mission(self, mission_id: UUID) -> Mission:
         if mission_id not in self.missions:
-            raise tp.ProtocolError("mission not found", code="not_found")
+            raise tp.CommandError("not_found", "mission not found")
         return self.missions[mission_id]
 
     async def _run(self, mission: Mission) -> None:

@@ -16,7 +16,12 @@ from tachikoma_proto.codec.converter.faults import (
     find_field_faults,
     find_unknown_fields,
 )
-from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Sender
+from tachikoma_proto.declare.declarations import (
+    EVENT_PREFIX,
+    MessageDeclaration,
+    MessageKind,
+    Sender,
+)
 from tachikoma_proto.declare.shapes import Record
 from tachikoma_proto.errors import (
     FieldError,
@@ -40,35 +45,35 @@ def explain_refusal(reading: Side, frame: dict[str, Any], sender: Sender) -> Pro
         The error, with the frame's id where that can be read.
     """
     message_type = frame.get("type")
-    spec = said_in(reading.registry, sender, frame)
+    declaration = said_in(reading.registry, sender, frame)
     message_id = frame.get("id")
     found: dict[str, Any] = {
-        "errors": cap(_faults(reading, frame, sender, spec)),
+        "errors": cap(_faults(reading, frame, sender, declaration)),
         "message_id": parse_uuid(message_id) if isinstance(message_id, str) else None,
     }
-    if sender is Sender.CLIENT and isinstance(message_type, str) and spec is None:
+    if sender is Sender.CLIENT and isinstance(message_type, str) and declaration is None:
         return UnknownMessageError(**found)
     return InvalidMessageError(**found)
 
 
 def _faults(
-    reading: Side, frame: dict[str, Any], sender: Sender, spec: MessageSpec | None
+    reading: Side, frame: dict[str, Any], sender: Sender, declaration: MessageDeclaration | None
 ) -> Iterator[FieldError]:
-    bare = spec is not None and is_bare(spec, frame)
+    bare = declaration is not None and is_bare(declaration, frame)
     envelope = INCOMING if bare or sender is Sender.CLIENT else OUTGOING
     yield from find_field_faults(reading, envelope, frame, ())
     message_type = frame.get("type")
     if not isinstance(message_type, str):
         return
-    if spec is not None:
-        yield from _payload_faults(reading, frame, spec.cls)
+    if declaration is not None:
+        yield from _payload_faults(reading, frame, declaration.cls)
     elif sender is Sender.CLIENT:
         yield FieldError("$.type", "the type of a command")
     elif message_type.startswith(EVENT_PREFIX):
         category = message_type.removeprefix(EVENT_PREFIX)
         yield from _event_faults(reading, frame, category)
     if reading.forbid_unknown_fields and (
-        spec is not None or _is_known_event(reading, frame, message_type)
+        declaration is not None or _is_known_event(reading, frame, message_type)
     ):
         yield from find_unknown_fields(frame, {field.name for field in envelope} | {"payload"}, ())
 
@@ -76,7 +81,7 @@ def _faults(
 def _is_known_event(reading: Side, frame: dict[str, Any], message_type: str) -> bool:
     payload = frame.get("payload")
     category = message_type.removeprefix(EVENT_PREFIX)
-    members = reading.registry.members(Kind.EVENT, category)
+    members = reading.registry.members(MessageKind.EVENT, category)
     tag = payload.get("event") if type(payload) is dict else None
     return message_type.startswith(EVENT_PREFIX) and isinstance(tag, str) and tag in members
 
@@ -96,7 +101,7 @@ def _event_faults(reading: Side, frame: dict[str, Any], category: str) -> Iterat
     if payload.get("category", category) != category:
         yield FieldError("$.payload.category", "the category that the message type says")
     tag = payload.get("event")
-    members = reading.registry.members(Kind.EVENT, category)
+    members = reading.registry.members(MessageKind.EVENT, category)
     if not isinstance(tag, str):
         known = f" ({', '.join(members)})" if members else ""
         yield FieldError("$.payload.event", f"the tag of an event{known}")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from tachikoma_proto.declare.declarations import Kind, MessageSpec, Sender
+from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind, Sender
 from tachikoma_proto.declare.shapes import Leaf, Maybe, RecordField
 from tachikoma_proto.registry.registry import Registry
 
@@ -29,18 +29,26 @@ OUTGOING: Final = (
 """The envelope of what a server says."""
 
 
-def said_in(registry: Registry, sender: Sender, frame: dict[str, Any]) -> MessageSpec | None:
+def said_in(registry: Registry, sender: Sender, frame: dict[str, Any]) -> MessageDeclaration | None:
     """Find what a frame says; None if its type is none that the side says, or an event's.
 
     A client's keepalive is one only where it is bare: with an id it would want an answer.
     """
     message_type = frame.get("type")
-    spec = registry.spec_for(sender, message_type) if isinstance(message_type, str) else None
-    if spec is None or sender is Sender.SERVER or spec.kind is not Kind.KEEPALIVE:
-        return spec
-    return spec if is_bare(spec, frame) else None
+    declaration = (
+        registry.declaration_for(sender, message_type) if isinstance(message_type, str) else None
+    )
+    if (
+        declaration is None
+        or sender is Sender.SERVER
+        or declaration.kind is not MessageKind.KEEPALIVE
+    ):
+        return declaration
+    return declaration if is_bare(declaration, frame) else None
 
 
-def is_bare(spec: MessageSpec, frame: dict[str, Any]) -> bool:
+def is_bare(declaration: MessageDeclaration, frame: dict[str, Any]) -> bool:
     """Tell whether a frame is a keepalive with nothing but its type to say."""
-    return spec.kind is Kind.KEEPALIVE and "id" not in frame and "timestamp" not in frame
+    return (
+        declaration.kind is MessageKind.KEEPALIVE and "id" not in frame and "timestamp" not in frame
+    )

@@ -16,12 +16,16 @@ from uuid import UUID
 from cattrs import Converter
 
 from tachikoma_proto.codec.converter.envelope_fields import OUTGOING, is_bare, said_in
-from tachikoma_proto.codec.converter.generated import maker_of
 from tachikoma_proto.codec.converter.mismatch import REFUSALS, Mismatch
 from tachikoma_proto.codec.converter.scalars import read_timestamp, read_uuid
 from tachikoma_proto.codec.converter.unions import Tagged, UnknownTag, read_tag
 from tachikoma_proto.declare.bases import Command, Event, Response
-from tachikoma_proto.declare.declarations import EVENT_PREFIX, Kind, MessageSpec, Sender
+from tachikoma_proto.declare.declarations import (
+    EVENT_PREFIX,
+    MessageDeclaration,
+    MessageKind,
+    Sender,
+)
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
@@ -71,7 +75,7 @@ class FrameReader:
         try:
             read_payload = self._commands.get(frame["type"]) or self._command_reader(frame)
             message_id, timestamp = frame.get("id"), frame.get("timestamp")
-            return self._make_incoming(
+            return IncomingMessage(
                 id=None if message_id is None else read_uuid(message_id, UUID),
                 type=frame["type"],
                 timestamp=None if timestamp is None else read_timestamp(timestamp, datetime),
@@ -98,7 +102,7 @@ class FrameReader:
                 if self._says_nothing_else(message_type, frame):
                     return OutgoingMessage(type=message_type, payload=read_payload(frame))
             reply_to = frame.get("reply_to")
-            return self._make_outgoing(
+            return OutgoingMessage(
                 id=read_uuid(frame["id"], UUID),
                 type=message_type,
                 timestamp=read_timestamp(frame["timestamp"], datetime),
@@ -110,23 +114,25 @@ class FrameReader:
         raise self._explain(frame, Sender.SERVER)
 
     def _command_reader(self, frame: dict[str, Any]) -> _ReadPayload:
-        spec = said_in(self._registry, Sender.CLIENT, frame)
-        if spec is None:
+        declaration = said_in(self._registry, Sender.CLIENT, frame)
+        if declaration is None:
             raise Mismatch("the type of a command")
-        read = self._payload_reader(spec, _IN_ENVELOPE - {"reply_to"})
-        if spec.kind is not Kind.KEEPALIVE:  # which it is only where it is bare
-            self._commands[spec.message_type] = read
+        read = self._payload_reader(declaration, _IN_ENVELOPE - {"reply_to"})
+        if declaration.kind is not MessageKind.KEEPALIVE:  # which it is only where it is bare
+            self._commands[declaration.message_type] = read
         return read
 
     def _server_message_reader(self, message_type: Any) -> _ReadPayload:
         if type(message_type) is not str:
             raise Mismatch("a string")
-        spec = self._registry.spec_for(Sender.SERVER, message_type)
+        declaration = self._registry.declaration_for(Sender.SERVER, message_type)
         category = message_type.removeprefix(EVENT_PREFIX)
-        if spec is not None and spec.kind is Kind.KEEPALIVE:  # which may be bare
-            return self._payload_reader(spec, _IN_ENVELOPE)
-        if spec is not None:
-            read = self._payload_reader(spec, _IN_ENVELOPE)
+        if (
+            declaration is not None and declaration.kind is MessageKind.KEEPALIVE
+        ):  # which may be bare
+            return self._payload_reader(declaration, _IN_ENVELOPE)
+        if declaration is not None:
+            read = self._payload_reader(declaration, _IN_ENVELOPE)
         elif message_type == category:
             return lambda frame: UnknownMessage(type=message_type, members=_members(frame))
         elif category not in self._registry.categories:
@@ -136,8 +142,10 @@ class FrameReader:
         self._server_messages[message_type] = read
         return read
 
-    def _payload_reader(self, spec: MessageSpec, members: frozenset[str]) -> _ReadPayload:
-        cls, hook = spec.cls, self._converter.get_structure_hook(spec.cls)
+    def _payload_reader(
+        self, declaration: MessageDeclaration, members: frozenset[str]
+    ) -> _ReadPayload:
+        cls, hook = declaration.cls, self._converter.get_structure_hook(declaration.cls)
         forbids = self._forbid_unknown_fields
 
         def read(frame: dict[str, Any]) -> Any:
@@ -150,7 +158,7 @@ class FrameReader:
         return read
 
     def _event_reader(self, category: str) -> _ReadPayload:
-        hook = self._converter.get_structure_hook(Tagged(Kind.EVENT, category))
+        hook = self._converter.get_structure_hook(Tagged(MessageKind.EVENT, category))
         forbids = self._forbid_unknown_fields
 
         def read(frame: dict[str, Any]) -> Any:
@@ -166,8 +174,8 @@ class FrameReader:
 
     def _says_nothing_else(self, message_type: str, frame: dict[str, Any]) -> bool:
         """Tell whether a frame is a bare keepalive, and nothing that it may not have."""
-        spec = self._registry.spec_for(Sender.SERVER, message_type)
-        if spec is None or not is_bare(spec, frame):
+        declaration = self._registry.declaration_for(Sender.SERVER, message_type)
+        if declaration is None or not is_bare(declaration, frame):
             return False
         if self._forbid_unknown_fields and "reply_to" in frame:
             raise Mismatch("no unknown field")
@@ -177,14 +185,6 @@ class FrameReader:
         from tachikoma_proto.codec.converter.envelope_faults import explain_refusal
 
         return explain_refusal(self._side, frame, sender)
-
-    @cached_property
-    def _make_incoming(self) -> Callable[..., IncomingMessage[Command[Any]]]:
-        return maker_of(IncomingMessage)
-
-    @cached_property
-    def _make_outgoing(self) -> Callable[..., OutgoingMessage[ServerPayload]]:
-        return maker_of(OutgoingMessage)
 
     @cached_property
     def _side(self) -> "Side":
@@ -198,7 +198,7 @@ class FrameReader:
 
 
 def _unknown_event(category: str, frame: dict[str, Any]) -> UnknownEvent:
-    tag = read_tag(frame.get("payload"), Kind.EVENT.value, category)
+    tag = read_tag(frame.get("payload"), MessageKind.EVENT.value, category)
     return UnknownEvent(type=frame["type"], category=category, event=tag, members=_members(frame))
 
 

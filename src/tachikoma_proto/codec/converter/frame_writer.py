@@ -21,7 +21,7 @@ from tachikoma_proto.codec.converter.scalars import (
     write_timestamp,
     write_uuid,
 )
-from tachikoma_proto.declare.declarations import Kind, MessageSpec, Sender
+from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind, Sender
 from tachikoma_proto.declare.shapes import Record, RecordField, depth_of
 from tachikoma_proto.errors import EncodeError, FieldError
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
@@ -83,14 +83,14 @@ class FrameWriter:
             raise Mismatch("a message that goes with its envelope")
         if issubclass(cls, (UnknownMessage, UnknownEvent)):
             return self._write_unknown
-        spec = self._registry.spec_of(cls)
-        assert spec is not None, "otherwise it does not go with its envelope"
+        declaration = self._registry.declaration_of(cls)
+        assert declaration is not None, "otherwise it does not go with its envelope"
         write_payload = self._converter.get_unstructure_hook(JsonText(cls))
         self.depths[cls] = depth_of(Record(cls), self._registry.records, self._registry.scalars)
         make = _outgoing_writer if isinstance(envelope, OutgoingMessage) else _incoming_writer
-        if spec.kind is Kind.KEEPALIVE:
+        if declaration.kind is MessageKind.KEEPALIVE:
             make = _keepalive_writer
-        write = self._fitting[type(envelope), cls] = make(spec.message_type, write_payload)
+        write = self._fitting[type(envelope), cls] = make(declaration.message_type, write_payload)
         return write
 
     def _write_unknown(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
@@ -115,13 +115,15 @@ class FrameWriter:
         if isinstance(payload, (UnknownMessage, UnknownEvent)):
             message_type, may_say = payload.type, sender is not Sender.CLIENT
         else:
-            spec = self._registry.spec_of(type(payload))
-            if spec is None:
+            declaration = self._registry.declaration_of(type(payload))
+            if declaration is None:
                 return FieldError("$.payload", "a message that a category of the registry holds")
-            message_type = spec.message_type
-            said = sender and self._registry.spec_for(sender, message_type)
-            may_say = sender in (None, spec.sender) or bool(said and said.cls is spec.cls)
-            if not _may_have(spec, envelope):
+            message_type = declaration.message_type
+            said = sender and self._registry.declaration_for(sender, message_type)
+            may_say = sender in (None, declaration.sender) or bool(
+                said and said.cls is declaration.cls
+            )
+            if not _may_have(declaration, envelope):
                 return FieldError("$", "nothing but the type: this is a client's keepalive")
         if envelope.type != message_type:
             return FieldError("$.type", "the message type of the payload")
@@ -149,10 +151,12 @@ class FrameWriter:
             yield from find_faults(side, Record(type(payload)), payload, ("payload",))
 
 
-def _may_have(spec: MessageSpec, envelope: Envelope[Any] | IncomingMessage[Any]) -> bool:
+def _may_have(
+    declaration: MessageDeclaration, envelope: Envelope[Any] | IncomingMessage[Any]
+) -> bool:
     """Tell whether an envelope has no more than may go with what it says."""
     is_bare = envelope.id is None and envelope.timestamp is None
-    return is_bare or spec.kind is not Kind.KEEPALIVE
+    return is_bare or declaration.kind is not MessageKind.KEEPALIVE
 
 
 def _outgoing_writer(message_type: str, write_payload: _WritePayload) -> _WriteFrame:

@@ -21,7 +21,8 @@ from cattrs import Converter
 from tachikoma_proto.codec.converter.generated import Code
 from tachikoma_proto.codec.converter.mismatch import Mismatch
 from tachikoma_proto.codec.converter.scalars import JSON_INTEGER
-from tachikoma_proto.declare.bases import FloatRange, IntRange, bounds_of
+from tachikoma_proto.declare.annotations import bounds_of
+from tachikoma_proto.declare.field_types import FloatRange, IntRange
 from tachikoma_proto.declare.shapes import Leaf, Maybe, RecordField, Shape
 from tachikoma_proto.wire.instances import may_have_twin
 from tachikoma_proto.wire.timestamps import parse_timestamp

@@ -23,7 +23,8 @@ from tachikoma_proto.codec.converter.generated import Code
 from tachikoma_proto.codec.converter.mismatch import Mismatch
 from tachikoma_proto.codec.converter.records import tags_of
 from tachikoma_proto.codec.converter.scalars import JSON_INTEGER
-from tachikoma_proto.declare.bases import FloatRange, IntRange, bounds_of
+from tachikoma_proto.declare.annotations import bounds_of
+from tachikoma_proto.declare.field_types import FloatRange, IntRange
 from tachikoma_proto.declare.shapes import Maybe, Record, RecordField, Shape, holding_themselves
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.uuids import format_uuid

@@ -41,8 +41,8 @@ def configure_records(
 
 def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
     """Give the tags of a message class; none for a class that is only nested in messages."""
-    spec = registry.spec_of(cls)
-    return spec.tags if spec else {}
+    declaration = registry.declaration_of(cls)
+    return declaration.tags if declaration else {}
 
 
 def _class_that(predicate: Callable[[type], bool]) -> Callable[[Any], bool]:

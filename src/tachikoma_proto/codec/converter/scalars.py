@@ -16,8 +16,9 @@ from uuid import UUID
 from cattrs import Converter
 
 from tachikoma_proto.codec.converter.mismatch import REFUSALS, Mismatch
-from tachikoma_proto.declare.bases import FloatRange, IntRange, bounds_of
+from tachikoma_proto.declare.annotations import bounds_of
 from tachikoma_proto.declare.declarations import Scalar
+from tachikoma_proto.declare.field_types import FloatRange, IntRange
 from tachikoma_proto.wire.timestamps import format_timestamp, parse_timestamp
 from tachikoma_proto.wire.uuids import format_uuid, parse_uuid
 

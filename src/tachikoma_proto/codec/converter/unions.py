@@ -16,7 +16,7 @@ from attrs import frozen
 from cattrs import Converter
 
 from tachikoma_proto.codec.converter.mismatch import Mismatch
-from tachikoma_proto.declare.declarations import Kind
+from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.registry.registry import Registry
 
 
@@ -29,7 +29,7 @@ class Tagged:
         category: The category's name.
     """
 
-    kind: Kind
+    kind: MessageKind
     category: str
 
 
@@ -109,6 +109,9 @@ def _union_of(registry: Registry, kind: Any) -> Tagged | None:
     """Tell of which category's union a type is a part."""
     if get_origin(kind) not in (Union, UnionType):
         return None
-    specs = [registry.spec_of(cls) for cls in get_args(kind)]
-    groups = {Tagged(spec.kind, spec.category) if spec and spec.tag else None for spec in specs}
+    declarations = [registry.declaration_of(cls) for cls in get_args(kind)]
+    groups = {
+        Tagged(declaration.kind, declaration.category) if declaration and declaration.tag else None
+        for declaration in declarations
+    }
     return groups.pop() if len(groups) == 1 else None
