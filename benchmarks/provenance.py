@@ -51,7 +51,7 @@ def measured(report: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in report["packages"].items())
     return (
         "Measured on {date} with {python} on {cpu} ({system}), {rounds} rounds;\n{versions}.\n"
-        "Again: `{command}`, as [benchmarks/README.md](../benchmarks/README.md) says.\n"
+        "Again: `{command}`, as `benchmarks/README.md` says.\n"
     ).format_map({**report, "versions": versions})
 
 

@@ -1,24 +1,45 @@
-"""README and docs keep what they promise: every Python block runs, in order, in one namespace."""
+"""The documentation is right: its code runs, its commands exist, its tables agree with the code."""
 
+import configparser
+import importlib.util
 import json
+import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+import tachikoma_proto as tp
+from tachikoma_proto import testing
 from tachikoma_proto.declare.annotations import collect_records
 from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
 
 ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "tachikoma_proto"
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+WIRE = DOCS / "reference" / "wire.md"
+API = DOCS / "reference" / "api"
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "examples" / "README.md",
+    *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts),
+]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -26,9 +47,16 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for name, text in found if name == language]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
-    code = "\n".join(blocks(page, "python"))
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
+def test_the_python_of_a_page_runs_in_order_as_one_program(page: Path, tmp_path: Path) -> None:
+    code = "\n".join(blocks(page, "python")).replace("8765", str(free_port()))
     script = tmp_path / "page.py"
     script.write_text(code, encoding="utf-8")
     done = subprocess.run(
@@ -37,32 +65,122 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_block_says_its_language() -> None:
-    for page in PAGES:
-        fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-        assert all(fences[::2]), page
-        assert not any(fences[1::2]), page
+@every_page
+def test_every_code_block_names_its_language(page: Path) -> None:
+    fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert all(fences[::2])
+    assert not any(fences[1::2])
 
 
-def test_the_readmes_commands_run() -> None:
-    set_up, _, usage = blocks(README, "console")
-    commands = [set_up.rpartition(" && ")[2].removeprefix(".venv/bin/"), *usage.splitlines()]
-    for command in commands:
-        program, *arguments = shlex.split(command)
-        assert program == "tachikoma-proto"
-        done = subprocess.run(
-            [sys.executable, "-m", "tachikoma_proto", *arguments], cwd=ROOT, capture_output=True
-        )
-        assert done.returncode == (1 if "faulty" in command else 0), done.stderr
+@every_page
+def test_json_toml_and_shell_blocks_are_well_formed(page: Path) -> None:
+    for text in blocks(page, "json"):
+        json.loads(text)
+    for text in blocks(page, "toml"):
+        tomllib.loads(text)
+    for language in ("sh", "console"):
+        for text in blocks(page, language):
+            script = re.sub(r"^\$ ", "", text, flags=re.MULTILINE)
+            subprocess.run(["bash", "-n"], input=script, check=True, text=True)
 
 
-def test_ci_calls_the_readmes_test_command() -> None:
-    (command,) = [text for text in blocks(README, "console") if "tox" in text]
+def commands(page: Path) -> list[str]:
+    """The commands of a page's console blocks, without prompts, comments and variables."""
+    lines = "".join(blocks(page, "console")).replace("\\\n", " ").splitlines()
+    parts = [part for line in lines for part in line.removeprefix("$ ").split(" && ")]
+    without_comment = [part.partition(" #")[0].strip() for part in parts]
+    return [re.sub(r"^(\w+=\S+ )+", "", part) for part in without_comment if part]
+
+
+EXTRAS = configparser.ConfigParser()
+EXTRAS.read(ROOT / "setup.cfg")
+TOX = configparser.ConfigParser()
+TOX.read(ROOT / "tox.ini")
+
+
+def refuse_unknown_command(command: str) -> None:
+    """Fail if a command of the docs names an extra, a file or a test that does not exist."""
+    program, *arguments = shlex.split(command)
+    program = program.removeprefix(".venv/bin/")
+    match program:
+        case "pip":
+            for extras in re.findall(r"(?:\.|tachikoma-proto)\[([\w,-]+)\]", command):
+                known = EXTRAS["options.extras_require"]
+                assert set(extras.split(",")) <= set(known) | {"test"}, command
+        case "tox":
+            for environment in re.findall(r"-e (\S+)", command):
+                for name in environment.split(","):
+                    assert name in TOX["tox"]["env_list"].replace("\n", ",").replace(" ", "").split(
+                        ","
+                    ), command
+        case "python" | "python3" if arguments[0] == "-m":
+            assert (
+                importlib.util.find_spec(arguments[1].partition(".")[0])
+                or (ROOT / arguments[1].replace(".", "/")).exists()
+            )
+        case "python":
+            assert (ROOT / arguments[0]).is_file(), command
+        case "pytest":
+            for target in [argument for argument in arguments if argument.endswith(".py")]:
+                assert (ROOT / target).is_file(), command
+            for path, test in re.findall(r"(\S+\.py)::(\S+)", command):
+                assert f"def {test.rpartition('::')[2]}(" in (ROOT / path).read_text("utf-8")
+        case "tachikoma-proto":
+            done = run_command(*arguments[:1], "--help")
+            options = [argument for argument in arguments if argument.startswith("--")]
+            assert done.returncode == 0, command
+            for option in options:
+                assert option in done.stdout, command
+        case "mypy" | "pyright" | "ruff" | "pre-commit" | "sphinx-build" | "git" | "cd":
+            pass
+        case _:
+            raise AssertionError(f"the docs use a command that no test knows: {command}")
+
+
+def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "tachikoma_proto", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    for command in commands(page):
+        refuse_unknown_command(command)
+
+
+NEEDS_NO_SERVER = ("demo", "inspect", "types")
+
+
+@pytest.mark.parametrize(
+    "command",
+    sorted(
+        {
+            command.removeprefix(".venv/bin/")
+            for page in PAGES
+            for command in commands(page)
+            if re.match(rf"(\.venv/bin/)?tachikoma-proto ({'|'.join(NEEDS_NO_SERVER)})\b", command)
+        }
+    ),
+)
+def test_a_command_of_the_docs_that_needs_no_server_succeeds(command: str) -> None:
+    done = run_command(*shlex.split(command)[1:])
+    assert done.returncode == (1 if "faulty" in command else 0), done.stderr
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    (command,) = [
+        text for text in blocks(README, "console") if text.strip().endswith(".venv/bin/tox")
+    ]
     assert command.strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_readmes_tables_are_the_registrys() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_tables_of_the_wire_contract_are_those_of_the_registry() -> None:
+    text = WIRE.read_text(encoding="utf-8")
     registry = Registry()
     records = collect_records(declaration.cls for declaration in registry)
     for declaration in registry:
@@ -78,37 +196,42 @@ def test_the_readmes_tables_are_the_registrys() -> None:
         assert row.replace("|  |", "| |") in text, declaration
 
 
-CONTESTANTS = (
-    "tachikoma_proto",
-    "pydantic",
-    "msgspec",
-    "mashumaro",
-    "cattrs, plain",
-)
+def test_the_frames_of_the_wire_contract_are_valid() -> None:
+    codec = tp.Codec()
+    for frame in blocks(WIRE, "json"):
+        if json.loads(frame)["type"].startswith("mission_"):
+            codec.decode_command(frame)
+        else:
+            assert not isinstance(
+                codec.decode_server_message(frame).payload, tp.UnknownMessage | tp.UnknownEvent
+            )
 
 
-def speed_row(row: dict[str, Any], strict: set[str]) -> str:
-    """A row of the README's table; the fastest of those that do the same work is in bold."""
-    figures = {name: row["figures"].get(name) for name in CONTESTANTS}
-    times = {name: figure["value"] for name, figure in figures.items() if figure}
-    fastest = min(strict & set(times), key=lambda name: times[name])
-    cells = []
-    for name in CONTESTANTS:
-        time = times.get(name)
-        if time is None:
-            cells.append("accepts")
-            continue
-        text = f"{time:.0f}" if time >= 100 else f"{time:.1f}" if time >= 10 else f"{time:.2f}"
-        cells.append(f"**{text}**" if name == fastest else text)
-    return f"| {row['title']}: {row['direction']} | {' | '.join(cells)} |"
+def test_the_reference_documents_every_public_name_once() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in sorted(API.glob("*.rst")))
+    documented = re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE)
+    names = [name.removeprefix("tachikoma_proto.") for name in documented]
+    assert len(names) == len(set(names))
+    public = {*tp.__all__, *testing.__all__}
+    assert set(names) >= public, "add the new names to a page in docs/reference/api"
+    assert set(names) <= public, "these names are gone: take them out of docs/reference/api"
 
 
-def test_the_readmes_figures_are_those_of_the_last_whole_run() -> None:
-    report = json.loads((ROOT / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
-    text = README.read_text(encoding="utf-8")
-    strict = {contestant["name"] for contestant in report["contestants"] if contestant["strict"]}
-    assert report["date"] in text
-    assert report["python"] in text
-    for row in report["rows"]:
-        if row["unit"] == "us":
-            assert speed_row(row, strict) in text
+ROOM_ROW = re.compile(r"^\| `(\w+)[/.]", re.MULTILINE)
+
+
+def test_the_architecture_page_lists_every_room() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {
+        path.stem
+        for path in SOURCE.iterdir()
+        if (path.is_dir() or path.suffix == ".py") and not path.name.startswith("_")
+    }
+    assert rooms <= set(ROOM_ROW.findall(text))
+
+
+@every_page
+def test_paths_of_the_repository_on_a_page_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:src|tests|examples|docs|benchmarks)/[\w./-]+)`", text):
+        assert path.startswith("docs/_build") or (ROOT / path).exists(), path

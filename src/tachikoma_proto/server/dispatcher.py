@@ -150,7 +150,7 @@ class Dispatcher(Generic[Context]):
             context: What the handler is given beside it.
 
         Returns:
-            What the handler returned: the reply of a plain function, an awaitable of it of others.
+            What the handler returned, which is the reply of a plain function or an awaitable of it.
 
         Raises:
             UnknownMessageError: The command has no handler.

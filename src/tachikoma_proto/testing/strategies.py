@@ -71,7 +71,7 @@ def envelopes(
         types: As for :func:`messages`.
 
     Returns:
-        The strategy: ``IncomingMessage`` of a command, ``OutgoingMessage`` of another class.
+        A strategy for ``IncomingMessage`` of a command, ``OutgoingMessage`` of another class.
 
     Raises:
         LookupError: As for :func:`messages`.
