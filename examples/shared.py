@@ -100,7 +100,7 @@ def make_server(token: str, metrics: tp.Metrics | None = None) -> tp.Server:
         if command.mission_id in running:
             return tp.AckResponse.failure("it runs already")
         running.add(command.mission_id)
-        session.publish(tp.MissionStarted(mission_id=command.mission_id))
+        session.server.publish(tp.MissionStarted(mission_id=command.mission_id))
         return tp.AckResponse.ok()
 
     @dispatcher.handler(tp.GetMissionStatus)

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.conversing import close_code
 from support.counting import Counting
+from support.sessions import close_code
 
 import tachikoma_proto as tp
-from tachikoma_proto.session import Answered, ClientConfig, ClientSession, Pushed
+from tachikoma_proto.session import ClientConfig, ClientSession, MessageReceived, ResponseReceived
 
 MISSION = UUID(int=7)
 CODEC = tp.Codec()
@@ -24,39 +24,42 @@ def opened(config: ClientConfig | None = None) -> ClientSession:
 
 
 def sent(session: ClientSession) -> tp.IncomingMessage[tp.Command[Any]]:
-    text = session.take()
+    text = session.next_frame()
     assert text is not None
-    assert session.take() is None
+    assert session.next_frame() is None
     return CODEC.decode_command(text)
 
 
 def test_a_command_and_its_answer() -> None:
     session = opened()
-    asked = session.ask(tp.GetMissionStatus(mission_id=MISSION))
+    asked = session.request(tp.GetMissionStatus(mission_id=MISSION))
     assert session.waiting == {asked}
     message = sent(session)
     assert (message.id, message.payload) == (asked, tp.GetMissionStatus(mission_id=MISSION))
-    happening = session.receive(CODEC.encode(STATUS, reply_to=asked), 0.0)
-    assert happening == Answered(asked, STATUS)
+    event = session.receive(CODEC.encode(STATUS, reply_to=asked), 0.0)
+    assert event == ResponseReceived(asked, STATUS)
     assert not session.waiting
 
 
 def test_answers_come_in_any_order() -> None:
     session = opened()
-    first, second = (session.ask(tp.StartMission(mission_id=MISSION)) for _ in range(2))
+    first, second = (session.request(tp.StartMission(mission_id=MISSION)) for _ in range(2))
     failed = tp.AckResponse.failure("no")
-    assert session.receive(CODEC.encode(failed, reply_to=second), 0.0) == Answered(second, failed)
+    assert session.receive(CODEC.encode(failed, reply_to=second), 0.0) == ResponseReceived(
+        second, failed
+    )
     done = tp.AckResponse.ok()
-    assert session.receive(CODEC.encode(done, reply_to=first), 0.0) == Answered(first, done)
+    event = session.receive(CODEC.encode(done, reply_to=first), 0.0)
+    assert event == ResponseReceived(first, done)
 
 
 def test_an_error_stands_in_the_place_of_an_answer() -> None:
     session = opened()
-    asked = session.ask(tp.StartMission(mission_id=MISSION))
+    asked = session.request(tp.StartMission(mission_id=MISSION))
     response = tp.ErrorResponse.not_found("mission").with_details({"hint": 1})
-    happening = session.receive(CODEC.encode(response, reply_to=asked), 0.0)
-    assert isinstance(happening, Answered)
-    error = happening.response
+    event = session.receive(CODEC.encode(response, reply_to=asked), 0.0)
+    assert isinstance(event, ResponseReceived)
+    error = event.response
     assert isinstance(error, tp.RemoteError)
     assert (error.code, error.message, error.details) == (
         "not_found",
@@ -69,10 +72,10 @@ def test_an_error_stands_in_the_place_of_an_answer() -> None:
 @pytest.mark.parametrize("wrong", [tp.PongResponse.now(), STARTED])
 def test_another_answer_than_the_commands_is_refused(wrong: Any) -> None:
     session = opened()
-    asked = session.ask(tp.StartMission(mission_id=MISSION))
-    happening = session.receive(CODEC.encode(wrong, reply_to=asked), 0.0)
-    assert isinstance(happening, Answered)
-    error = happening.response
+    asked = session.request(tp.StartMission(mission_id=MISSION))
+    event = session.receive(CODEC.encode(wrong, reply_to=asked), 0.0)
+    assert isinstance(event, ResponseReceived)
+    error = event.response
     assert isinstance(error, tp.InvalidMessageError)
     assert error.errors == (
         tp.FieldError("$.type", "the type of AckResponse, which answers the command"),
@@ -81,7 +84,7 @@ def test_another_answer_than_the_commands_is_refused(wrong: Any) -> None:
 
 def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
     session = opened()
-    asked = session.ask(tp.StartMission(mission_id=MISSION))
+    asked = session.request(tp.StartMission(mission_id=MISSION))
     session.forget(asked)
     answer = CODEC.encode(tp.AckResponse.ok(), reply_to=asked)
     assert session.receive(answer, 0.0) is None
@@ -97,24 +100,24 @@ def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
     ],
 )
 def test_what_is_no_answer_comes_out_as_it_came(text: str) -> None:
-    happening = opened().receive(text, 0.0)
-    assert happening == Pushed(CODEC.decode_server_message(text))  # type: ignore[arg-type]
+    event = opened().receive(text, 0.0)
+    assert event == MessageReceived(CODEC.decode_server_message(text))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "cannot be read"),
-        ('{"type":"ack"}', "cannot be read"),
-        (CODEC.encode(tp.ErrorResponse.auth_required()), "does not say of what"),
-        (CODEC.encode(tp.AckResponse.ok()), "does not say to what"),
+        ("{", "cannot read a frame"),
+        ('{"type":"ack"}', "cannot read a frame"),
+        (CODEC.encode(tp.ErrorResponse.auth_required()), "without reply_to"),
+        (CODEC.encode(tp.AckResponse.ok()), "without reply_to"),
     ],
 )
-def test_one_bad_frame_is_logged_and_passed_over(
+def test_one_bad_frame_is_logged_and_ignored(
     text: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = opened()
-    asked = session.ask(tp.StartMission(mission_id=MISSION))
+    asked = session.request(tp.StartMission(mission_id=MISSION))
     assert session.receive(text, 0.0) is None
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert said in caplog.text
@@ -125,22 +128,22 @@ def test_one_bad_frame_is_logged_and_passed_over(
 def test_a_ping_of_the_servers_is_answered_with_a_bare_pong() -> None:
     session = opened()
     assert session.receive('{"type":"ping"}', 0.0) is None
-    assert session.take() == '{"type":"pong"}'
+    assert session.next_frame() == '{"type":"pong"}'
 
 
 @pytest.mark.parametrize("payload", [tp.Pong(), STARTED, STATUS])
 def test_what_is_not_answered_cannot_be_asked(payload: Any) -> None:
-    with pytest.raises(ValueError, match="is no command that is answered"):
-        opened().ask(payload)
+    with pytest.raises(ValueError, match="is not a command that is answered"):
+        opened().request(payload)
 
 
 def test_a_command_that_cannot_be_written_is_not_waited_for() -> None:
     session = opened()
     bad = tp.StartMission(mission_id="7")  # type: ignore[arg-type]
     with pytest.raises(tp.EncodeError):
-        session.ask(bad)
+        session.request(bad)
     assert not session.waiting
-    assert session.take() is None
+    assert session.next_frame() is None
 
 
 class TestKeepalive:
@@ -148,31 +151,31 @@ class TestKeepalive:
 
     def test_asks_a_silent_server(self) -> None:
         session = opened(self.CONFIG)
-        session.tick(30.0)
+        session.handle_timeout(30.0)
         message = sent(session)
         assert message.payload == tp.Ping()
         answer = CODEC.encode(tp.PongResponse.now(), reply_to=message.id)
         assert session.receive(answer, 39.0) is None
         assert not session.waiting
-        session.tick(40.0)
+        session.handle_timeout(40.0)
         assert close_code(session) is None
 
     def test_gives_a_server_up_that_does_not_answer(self) -> None:
         session = opened(self.CONFIG)
-        session.tick(30.0)
-        session.tick(40.0)
+        session.handle_timeout(30.0)
+        session.handle_timeout(40.0)
         assert close_code(session) == 1011
 
 
 def test_metrics_are_told_what_happens() -> None:
     counting = Counting()
     session = ClientSession(CODEC, metrics=counting, now=0.0)
-    asked = session.ask(tp.StartMission(mission_id=MISSION))
+    asked = session.request(tp.StartMission(mission_id=MISSION))
     assert counting.depth == 1
-    text = session.take()
+    text = session.next_frame()
     error = CODEC.encode(tp.ErrorResponse.auth_required(), reply_to=asked)
     session.receive(error, 0.0)
-    session.gone()
+    session.connection_lost()
     assert counting.sent == [len(text or "")]
     assert counting.received == [len(error)]
     assert counting.errors == ["auth_required"]

@@ -1,4 +1,4 @@
-"""A server's session, without a socket: frames in, frames and happenings out."""
+"""A server's session, without a socket: frames in, frames and session events out."""
 
 import json
 import logging
@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.conversing import close_code
 from support.counting import Counting
+from support.sessions import close_code
 
 import tachikoma_proto as tp
 from tachikoma_proto.session import (
@@ -16,8 +16,10 @@ from tachikoma_proto.session import (
     CommandReceived,
     Hub,
     Identity,
+    ReauthenticationRequested,
     ServerConfig,
     ServerSession,
+    SubscriptionRequested,
 )
 
 ASKED = UUID(int=1)
@@ -37,7 +39,7 @@ def opened(config: ServerConfig = OPEN) -> ServerSession:
 
 def said(session: ServerSession) -> list[tp.OutgoingMessage[Any]]:
     messages = []
-    while (text := session.take()) is not None:
+    while (text := session.next_frame()) is not None:
         messages.append(CODEC.decode_server_message(text))
     return messages
 
@@ -56,13 +58,31 @@ def error_of(session: ServerSession, given: str | bytes, now: float = 0.0) -> st
 
 
 def log_in(session: ServerSession, identity: Identity | None, now: float = 0.0) -> tp.AuthResponse:
-    happening = session.receive(frame(tp.Authenticate(token="s3cret")), now)
-    assert happening == AuthenticationRequested(ASKED, "s3cret")
+    event = session.receive(frame(tp.Authenticate(token="s3cret")), now)
+    assert event == AuthenticationRequested(ASKED, "s3cret")
     session.authenticated(ASKED, identity, now)
     (message,) = said(session)
     assert message.reply_to == ASKED
     assert isinstance(message.payload, tp.AuthResponse)
     return message.payload
+
+
+def asking(config: ServerConfig | None = None) -> ServerSession:
+    return Hub(CODEC, config, asks_permission=True).open(now=0.0)
+
+
+def subscribe(session: ServerSession, topic: str) -> None:
+    request = session.receive(frame(tp.Subscribe(topic=topic)), 0.0)
+    assert isinstance(request, SubscriptionRequested)
+    session.decide_subscription(request, True)
+    said(session)
+
+
+def reauthenticate(session: ServerSession, identity: Identity) -> ReauthenticationRequested:
+    session.receive(frame(tp.Authenticate(token="s3cret")), 0.0)
+    request = session.authenticated(ASKED, identity, 0.0)
+    assert request is not None
+    return request
 
 
 def progress(mission_id: UUID = MISSION) -> tp.MissionStarted:
@@ -102,9 +122,9 @@ class TestCommands:
 
     def test_others_come_out(self) -> None:
         session = opened()
-        happening = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
-        assert isinstance(happening, CommandReceived)
-        session.reply(happening.message, tp.AckResponse.ok())
+        event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
+        assert isinstance(event, CommandReceived)
+        session.reply(event.message, tp.AckResponse.ok())
         (message,) = said(session)
         assert (message.payload, message.reply_to) == (tp.AckResponse.ok(), ASKED)
 
@@ -126,9 +146,9 @@ class TestCommands:
         self, reply: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         session = opened()
-        happening = session.receive(frame(tp.GetMissionStatus(mission_id=MISSION)), 0.0)
-        assert isinstance(happening, CommandReceived)
-        session.reply(happening.message, reply)
+        event = session.receive(frame(tp.GetMissionStatus(mission_id=MISSION)), 0.0)
+        assert isinstance(event, CommandReceived)
+        session.reply(event.message, reply)
         (message,) = said(session)
         assert message.payload == tp.ErrorResponse(code="internal_error", message="internal error")
         assert message.reply_to == ASKED
@@ -136,9 +156,9 @@ class TestCommands:
 
     def test_a_handler_may_answer_with_an_error(self) -> None:
         session = opened()
-        happening = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
-        assert isinstance(happening, CommandReceived)
-        session.reply(happening.message, tp.ErrorResponse.not_found("mission"))
+        event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
+        assert isinstance(event, CommandReceived)
+        session.reply(event.message, tp.ErrorResponse.not_found("mission"))
         (message,) = said(session)
         assert message.payload == tp.ErrorResponse.not_found("mission")
 
@@ -203,7 +223,7 @@ class TestAuthentication:
             assert message.payload == tp.ErrorResponse.auth_required()
             assert message.reply_to == ASKED
         assert isinstance(answer(session, frame(tp.Ping())), tp.PongResponse)
-        assert session.hub.publish(progress()) == 0
+        assert session.server.publish(progress()) == 0
 
     def test_lets_in(self) -> None:
         session = opened(ServerConfig())
@@ -220,10 +240,10 @@ class TestAuthentication:
 
     def test_has_its_time(self) -> None:
         session = opened(ServerConfig(auth_timeout=5))
-        session.tick(4.9)
+        session.handle_timeout(4.9)
         assert close_code(session) is None
-        assert session.deadline == 5
-        session.tick(5.0)
+        assert session.next_timeout == 5
+        session.handle_timeout(5.0)
         assert close_code(session) == 1008
         assert session.receive(frame(tp.Ping()), 5.0) is None
         assert said(session) == []
@@ -234,10 +254,10 @@ class TestAuthentication:
         response = log_in(session, Identity(USER, expires_at), now=1.0)
         assert response.expires_at_datetime == expires_at
         answer(session, frame(tp.Subscribe(topic="missions")))
-        assert 60 < session.deadline <= 61
-        session.tick(session.deadline)
+        assert 60 < session.next_timeout <= 61
+        session.handle_timeout(session.next_timeout)
         assert close_code(session) == 1008
-        assert session.hub.publish(progress()) == 0
+        assert session.server.publish(progress()) == 0
 
     def test_that_has_expired_already_is_none(self) -> None:
         session = opened(ServerConfig())
@@ -258,22 +278,35 @@ class TestAuthentication:
         assert close_code(session) == 1008
 
     def test_anew_keeps_the_subscriptions_that_it_may_have(self) -> None:
-        def may_subscribe(session: tp.Session, topic: str) -> bool:
-            return topic == "system" or session.identity == Identity(USER)
-
-        session = Hub(CODEC, may_subscribe=may_subscribe).open(now=0.0)
+        session = asking()
         log_in(session, Identity(USER))
         for topic in ("missions", "system"):
-            answer(session, frame(tp.Subscribe(topic=topic)))
+            subscribe(session, topic)
+        request = reauthenticate(session, Identity(UUID(int=10)))
+        assert request == ReauthenticationRequested(ASKED, ("missions", "system"), Identity(USER))
+        assert session.identity == Identity(UUID(int=10))
+        session.decide_reauthentication(request, ["system"], now=0.0)
+        answer, notice = said(session)
+        assert isinstance(answer.payload, tp.AuthResponse)
+        assert answer.payload.authenticated
+        assert (notice.payload.code, notice.reply_to) == ("permission_denied", None)
+        assert notice.payload.details == {"topics": ["missions"]}
+        assert session.subscriptions == ("system",)
+        assert session.server.publish(progress()) == 0
+
+    def test_anew_that_cannot_be_decided_changes_nothing(self) -> None:
+        session = asking()
         log_in(session, Identity(USER))
-        assert session.subscriptions == ("missions", "system")
-        log_in(session, Identity(UUID(int=10)))
-        assert list(session.subscriptions) == ["system"]
-        assert session.hub.publish(progress()) == 0
+        subscribe(session, "missions")
+        session.undo_reauthentication(reauthenticate(session, Identity(UUID(int=10))))
+        (message,) = said(session)
+        assert (message.payload.code, message.reply_to) == ("internal_error", ASKED)
+        assert session.identity == Identity(USER)
+        assert session.subscriptions == ("missions",)
 
     def test_is_not_needed_where_the_server_says_so(self) -> None:
         session = opened(ServerConfig(require_auth=False, ping_interval=None, auth_timeout=1))
-        session.tick(1e9)
+        session.handle_timeout(1e9)
         assert close_code(session) is None
 
     def test_takes_aware_times(self) -> None:
@@ -287,11 +320,11 @@ class TestAuthentication:
     def test_leaves_no_token_behind(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         session = opened(ServerConfig())
-        happening = session.receive(frame(tp.Authenticate(token="s3cret")), 0.0)
+        event = session.receive(frame(tp.Authenticate(token="s3cret")), 0.0)
         log_in(session, None)
         session.receive(frame(tp.Authenticate(token="s3cret")).replace("payload", "paylaod"), 0.0)
         session.receive(frame(tp.Authenticate(token="s3cret")).replace('"command"', '"c"'), 0.0)
-        texts = [repr(happening), repr(session), caplog.text, *map(repr, said(session))]
+        texts = [repr(event), repr(session), caplog.text, *map(repr, said(session))]
         assert not any("s3cret" in text for text in texts)
 
 
@@ -347,31 +380,49 @@ class TestLimits:
 
 
 class TestPermissions:
-    def test_are_the_servers(self) -> None:
-        def may_subscribe(session: tp.Session, topic: str) -> bool:
-            return topic == tp.topics.mission(MISSION) and session.identity is None
+    def test_are_asked_for(self) -> None:
+        session = asking(OPEN)
+        upper = tp.topics.mission(MISSION).upper().replace("MISSIONS", "missions")
+        request = session.receive(frame(tp.Subscribe(topic=upper)), 0.0)
+        assert request == SubscriptionRequested(ASKED, tp.topics.mission(MISSION), None, None)
+        assert not session.subscriptions
+        assert isinstance(request, SubscriptionRequested)
+        assert session.decide_subscription(request, True) is None
+        (message,) = said(session)
+        assert (message.payload, message.reply_to) == (tp.AckResponse.ok(), ASKED)
+        assert session.subscriptions == (tp.topics.mission(MISSION),)
 
-        session = Hub(CODEC, OPEN, may_subscribe=may_subscribe).open(now=0.0)
-        own = tp.topics.mission(MISSION)
-        assert answer(session, frame(tp.Subscribe(topic=own))) == tp.AckResponse.ok()
-        assert error_of(session, frame(tp.Subscribe(topic="missions"))) == "permission_denied"
-        assert session.subscriptions == (own,)
-
-    def test_that_cannot_be_told_are_none(self, caplog: pytest.LogCaptureFixture) -> None:
-        def may_subscribe(session: tp.Session, _: str) -> bool:
-            raise KeyError("rights")
-
-        session = Hub(CODEC, OPEN, may_subscribe=may_subscribe).open(now=0.0)
-        assert error_of(session, frame(tp.Subscribe(topic="missions"))) == "permission_denied"
-        assert "KeyError" in caplog.text
+    def test_that_are_denied(self) -> None:
+        session = asking(OPEN)
+        request = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
+        assert isinstance(request, SubscriptionRequested)
+        session.decide_subscription(request, False)
+        (message,) = said(session)
+        assert (message.payload, message.reply_to) == (tp.ErrorResponse.permission_denied(), ASKED)
         assert session.subscriptions == ()
 
-    def test_are_given_by_a_true_alone(self) -> None:
-        def may_subscribe(session: tp.Session, _: str) -> bool:
-            return "no"  # type: ignore[return-value]  # what a coroutine would be, too
+    def test_of_another_identity_do_not_count(self) -> None:
+        session = asking(OPEN)
+        request = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
+        assert isinstance(request, SubscriptionRequested)
+        log_in(session, Identity(USER))
+        session.decide_subscription(request, True)
+        (message,) = said(session)
+        assert message.payload == tp.ErrorResponse.permission_denied()
 
-        session = Hub(CODEC, OPEN, may_subscribe=may_subscribe).open(now=0.0)
-        assert error_of(session, frame(tp.Subscribe(topic="missions"))) == "permission_denied"
+    def test_that_come_too_late_do_nothing(self) -> None:
+        session = asking(OPEN)
+        request = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
+        assert isinstance(request, SubscriptionRequested)
+        session.abort()
+        session.decide_subscription(request, True)
+        assert said(session) == []
+        assert session.subscriptions == ()
+
+    def test_are_not_asked_for_beyond_the_limit(self) -> None:
+        session = asking(ServerConfig(require_auth=False, max_subscriptions=1))
+        subscribe(session, "missions")
+        assert error_of(session, frame(tp.Subscribe(topic="system"))) == "permission_denied"
 
 
 class TestEvents:
@@ -391,41 +442,65 @@ class TestEvents:
         monkeypatch.setattr(codec, "encode", counted)
         assert hub.publish(progress()) == 3
         assert encoded == [progress()]
-        (first, second, third) = [session.take() for session in sessions]
+        (first, second, third) = [session.next_frame() for session in sessions]
         assert first is second is third
         assert first is not None
         assert codec.decode_server_message(first).payload == progress()
 
-    def test_cut_a_session_off_that_does_not_read(self) -> None:
-        hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending=2))
-        slow, quick = hub.open(0.0), hub.open(0.0)
-        for session in (slow, quick):
+    def test_that_come_in_one_burst_disconnect_nobody(self) -> None:
+        hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending=2, pending_grace=1))
+        session = hub.open(0.0)
+        answer(session, frame(tp.Subscribe(topic="missions")))
+        assert [hub.publish(progress()) for _ in range(10)] == [1] * 10
+        assert session.next_timeout <= 0
+        session.handle_timeout(5.0)
+        assert session.next_timeout == 6.0
+        assert len(said(session)) == 10
+        session.handle_timeout(6.0)
+        assert close_code(session) is None
+        assert session.next_timeout > 6.0
+
+    def test_disconnect_a_client_that_does_not_read(self) -> None:
+        hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending=2, pending_grace=1))
+        slow, steady = hub.open(0.0), hub.open(0.0)
+        for session in (slow, steady):
             answer(session, frame(tp.Subscribe(topic="missions")))
-        counts = []
-        for _ in range(4):
-            counts.append(hub.publish(progress()))
-            assert quick.take() is not None
-        assert counts == [2, 2, 1, 1]
+        for tick in range(5):
+            for _ in range(4):
+                hub.publish(progress())
+            for session in (slow, steady):
+                session.handle_timeout(tick * 0.5)
+            for _ in range(4):
+                assert steady.next_frame() is not None
         assert slow.closing is not None
-        assert (slow.closing.code, slow.closing.drains) == (1013, False)
+        assert (slow.closing.code, slow.closing.flush) == (1013, False)
         assert slow.pending == 0
         assert not slow.subscriptions
-        assert close_code(quick) is None
+        assert close_code(steady) is None
+
+    def test_disconnect_at_once_beyond_so_many_bytes(self) -> None:
+        hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending_bytes=1000))
+        session = hub.open(0.0)
+        answer(session, frame(tp.Subscribe(topic="missions")))
+        counts = [hub.publish(progress()) for _ in range(10)]
+        assert counts[0] == 1
+        assert counts[-1] == 0
+        assert close_code(session) == 1013
 
     def test_and_answers_have_room_each(self) -> None:
         session = opened(ServerConfig(require_auth=False, max_pending=2))
         session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
-        room = [session.has_room]
+        room = [session.can_receive]
         for _ in range(2):
-            assert session.hub.publish(progress()) == 1
-            room.append(session.has_room)
+            assert session.server.publish(progress()) == 1
+            room.append(session.can_receive)
         session.receive(frame(tp.Ping()), 0.0)
-        room.append(session.has_room)
+        room.append(session.can_receive)
         assert room == [True, True, True, False]
         assert close_code(session) is None
         assert len(said(session)) == 4
-        assert session.has_room
-        assert session.hub.publish(progress()) == 1
+        assert session.can_receive
+        assert session.server.publish(progress()) == 1
 
 
 class TestKeepalive:
@@ -433,36 +508,36 @@ class TestKeepalive:
 
     def test_asks_who_is_silent(self) -> None:
         session = opened(self.CONFIG)
-        session.tick(29.9)
-        assert session.take() is None
-        assert session.deadline == 30
-        session.tick(30.0)
-        assert json.loads(session.take() or "") == {"type": "ping"}
-        session.tick(30.1)
-        assert session.take() is None
-        assert session.deadline == 40
+        session.handle_timeout(29.9)
+        assert session.next_frame() is None
+        assert session.next_timeout == 30
+        session.handle_timeout(30.0)
+        assert json.loads(session.next_frame() or "") == {"type": "ping"}
+        session.handle_timeout(30.1)
+        assert session.next_frame() is None
+        assert session.next_timeout == 40
 
     @pytest.mark.parametrize("sign", ['{"type":"pong"}', '{"type":"ping"}', "rubbish"])
     def test_takes_anything_as_a_sign_of_life(self, sign: str) -> None:
         session = opened(self.CONFIG)
-        session.tick(30.0)
+        session.handle_timeout(30.0)
         session.receive(sign, 39.9)
-        session.tick(40.0)
+        session.handle_timeout(40.0)
         assert close_code(session) is None
-        assert session.deadline == 69.9
+        assert session.next_timeout == 69.9
 
     def test_gives_up_who_does_not_answer(self) -> None:
         session = opened(self.CONFIG)
-        session.tick(30.0)
-        session.tick(40.0)
+        session.handle_timeout(30.0)
+        session.handle_timeout(40.0)
         assert session.closing is not None
-        assert (session.closing.code, session.closing.drains) == (1011, False)
+        assert (session.closing.code, session.closing.flush) == (1011, False)
 
     def test_does_not_blame_who_was_not_listened_to(self) -> None:
         session = opened(self.CONFIG)
-        session.tick(30.0)
-        session.listened(40.0)
-        session.tick(40.0)
+        session.handle_timeout(30.0)
+        session.reading_resumed(40.0)
+        session.handle_timeout(40.0)
         assert close_code(session) is None
 
 
@@ -472,11 +547,11 @@ def test_metrics_are_told_what_happens() -> None:
     text = frame(tp.Subscribe(topic="é"))
     assert error_of(session, text) == "not_found"
     answer(session, frame(tp.Subscribe(topic="missions")))
-    session.hub.publish(progress())
-    session.hub.publish(progress())
+    session.server.publish(progress())
+    session.server.publish(progress())
     assert counting.depth == 2
-    sizes = [len(session.take() or ""), len(session.take() or "")]
-    session.gone()
+    sizes = [len(session.next_frame() or ""), len(session.next_frame() or "")]
+    session.connection_lost()
     assert counting.opened == counting.closed == 1
     assert counting.received[0] == len(text.encode())
     assert counting.sent[-2:] == sizes
@@ -501,9 +576,9 @@ def test_a_handler_may_publish_and_end_its_session() -> None:
     session: tp.Session = opened()
     assert isinstance(session, ServerSession)
     answer(session, frame(tp.Subscribe(topic="missions")))
-    assert session.publish(progress()) == 1
+    assert session.server.publish(progress()) == 1
     session.close(4000, "é" * 100)
-    assert session.publish(progress()) == 0
+    assert session.server.publish(progress()) == 0
     assert len(said(session)) == 1
     assert session.closing is not None
     assert session.closing.code == 4000
@@ -512,15 +587,15 @@ def test_a_handler_may_publish_and_end_its_session() -> None:
 
 def test_a_session_that_is_over_says_and_hears_nothing() -> None:
     session = opened()
-    happening = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
-    assert isinstance(happening, CommandReceived)
+    event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
+    assert isinstance(event, CommandReceived)
     answer(session, frame(tp.Subscribe(topic="missions")))
-    session.gone()
-    session.reply(happening.message, tp.AckResponse.ok())
+    session.connection_lost()
+    session.reply(event.message, tp.AckResponse.ok())
     assert not session.push("{}")
-    assert session.hub.publish(progress()) == 0
+    assert session.server.publish(progress()) == 0
     assert session.receive(frame(tp.Ping()), 0.0) is None
-    assert session.take() is None
+    assert session.next_frame() is None
 
 
 def test_output_is_announced() -> None:

@@ -22,14 +22,14 @@ def test_a_server_answers_every_frame_once(frames: list[str | bytes], opens_up: 
     config = CONFIG if opens_up else tp.ServerConfig(rate_limit=None)
     session = tp.Hub(CODEC, config).open(now=0.0)
     for now, frame in enumerate(frames):
-        happening = session.receive(frame, float(now))
-        match happening:
+        event = session.receive(frame, float(now))
+        match event:
             case CommandReceived(message):
                 session.refuse(tp.UnknownMessageError(), message.id)
             case AuthenticationRequested(message_id):
                 session.authenticated(message_id, None, float(now))
-        text = session.take()
-        assert session.take() is None
+        text = session.next_frame()
+        assert session.next_frame() is None
         if text is None:
             assert CODEC.decode_command(frame).payload == tp.Pong()
         else:
@@ -42,14 +42,14 @@ def test_a_server_answers_every_frame_once(frames: list[str | bytes], opens_up: 
 @given(st.lists(FRAMES, max_size=10))
 def test_a_client_survives_every_frame(frames: list[str | bytes]) -> None:
     session = tp.ClientSession(CODEC, now=0.0)
-    asked = session.ask(tp.Ping())
-    session.take()
+    asked = session.request(tp.Ping())
+    session.next_frame()
     for frame in frames:
         session.receive(frame, 0.0)
     assert session.closing is None
     answer = tp.PongResponse.now()
-    happening = session.receive(CODEC.encode(answer, reply_to=asked), 0.0)
-    assert happening is not None
+    event = session.receive(CODEC.encode(answer, reply_to=asked), 0.0)
+    assert event is not None
 
 
 def test_a_server_reads_what_its_codec_reads() -> None:
@@ -57,10 +57,10 @@ def test_a_server_reads_what_its_codec_reads() -> None:
         if vector["side"] == Sender.CLIENT.value:
             config = tp.ServerConfig(require_auth=False, max_message_size=2**20)
             session = tp.Hub(CODEC, config).open(now=0.0)
-            happening = session.receive(vector["frame"], 0.0)
-            if isinstance(happening, CommandReceived):
-                assert happening.message == CODEC.decode_command(vector["frame"])
-            while (text := session.take()) is not None:
+            event = session.receive(vector["frame"], 0.0)
+            if isinstance(event, CommandReceived):
+                assert event.message == CODEC.decode_command(vector["frame"])
+            while (text := session.next_frame()) is not None:
                 answer = CODEC.decode_server_message(text).payload
                 refusal = isinstance(answer, tp.ErrorResponse) and answer.code
                 assert refusal in (False, "not_found")

@@ -306,5 +306,5 @@ def test_the_index_finds_what_a_search_finds(
     for name, held in model.items():
         assert set(index.topics_of(name)) == set(held)
         index.discard(name)
-    assert not index._places
-    assert not index._held
+    assert not index._subscribers
+    assert not index._subscriptions

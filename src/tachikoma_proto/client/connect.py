@@ -67,7 +67,7 @@ def connect(
     chosen = {
         "max_size": codec.max_size,
         "open_timeout": config.open_timeout,
-        "close_timeout": config.close_timeout / 4,  # the last of the times that the link takes
+        "close_timeout": config.close_timeout / 4,  # the last of the times that the driver takes
         "ping_interval": None,  # the session's own keepalive is seen by the server, too
         "logger": _quiet,
         "proxy": None if is_local else True,  # a proxy would look for the server on its own machine

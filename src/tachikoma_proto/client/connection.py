@@ -1,4 +1,4 @@
-"""One connection of a client: its link, and who waits for which answer."""
+"""One connection of a client: its driver, and who waits for which answer."""
 
 import asyncio
 import logging
@@ -7,11 +7,11 @@ from typing import cast
 from uuid import UUID
 
 from tachikoma_proto.client.events import EventQueue
-from tachikoma_proto.connection.driver import Link
+from tachikoma_proto.connection.driver import ConnectionDriver
 from tachikoma_proto.declare.bases import Command, R
 from tachikoma_proto.errors import ConnectionLostError
 from tachikoma_proto.session.client_session import ClientSession
-from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
+from tachikoma_proto.session.events import ClientSessionEvent, MessageReceived, ResponseReceived
 from tachikoma_proto.transports.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ class Connection:
         self._lost = lost
         self._ended = asyncio.Event()
         self._answers: dict[UUID, asyncio.Future[object]] = {}
-        self._link = Link(transport, session, self._happened, close_timeout, self._closing)
+        self._driver = ConnectionDriver(
+            transport, session, self._on_event, close_timeout, self._closing
+        )
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(lambda _: self._closing())  # if it was cancelled, too
 
@@ -72,7 +74,7 @@ class Connection:
         """
         if not self.is_open:
             raise ConnectionLostError("the connection is lost; the command was not sent")
-        message_id = self._session.ask(command)
+        message_id = self._session.request(command)
         answer = self._answers[message_id] = asyncio.get_running_loop().create_future()
         try:
             return cast(R, await answer)
@@ -94,11 +96,14 @@ class Connection:
         Args:
             drains: Whether what waits to be sent is sent before.
         """
-        self._session.shut(drains=drains)
+        if drains:
+            self._session.close()
+        else:
+            self._session.abort(1000)
 
     async def _run(self) -> None:
         try:
-            await self._link.run()
+            await self._driver.run()
         except Exception:
             log.exception("a connection failed")
 
@@ -114,11 +119,11 @@ class Connection:
         self._ended.set()
         self._lost(self)
 
-    def _happened(self, happening: ClientHappening) -> None:
-        match happening:
-            case Pushed(message):
+    def _on_event(self, event: ClientSessionEvent) -> None:
+        match event:
+            case MessageReceived(message):
                 self._events.put(message)
-            case Answered(message_id, response):
+            case ResponseReceived(message_id, response):
                 answer = self._answers.get(message_id)
                 if answer is None or answer.done():
                     return

@@ -1,10 +1,10 @@
-"""The link: puts one side of a connection on asyncio, over a transport.
+"""The connection driver: runs a session on asyncio, over a transport.
 
 Rules:
 
-* One task reads, one writes, one timer keeps the time; all are gone when ``run`` returns.
-* Happenings are dealt with in the order of their frames. While one is waited for, or the peer
-  has not read its answers, nothing is read, and the peer is not blamed for silence.
+* One task reads, one writes, one timer keeps the time; all have ended when ``run`` returns.
+* Session events are handled in the order of their frames. While one is waited for, or the peer
+  has not read its responses, nothing is read, and the peer is not blamed for silence.
 * Whatever the transport raises ends the connection; it is logged, and not raised.
 """
 
@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from math import inf
 from typing import Generic
 
-from tachikoma_proto.session.conversation import (
+from tachikoma_proto.session.base import (
     INTERNAL_ERROR,
     NORMAL,
+    BaseSession,
     Closing,
-    Conversation,
-    H,
+    E,
 )
 from tachikoma_proto.transports.transport import Transport
 from tachikoma_proto.wire.json_reader import Frame
@@ -27,41 +27,42 @@ from tachikoma_proto.wire.json_reader import Frame
 log = logging.getLogger(__name__)
 
 
-class Link(Generic[H]):
+class ConnectionDriver(Generic[E]):
     """One connection.
 
     Args:
         transport: Carries its frames.
         session: Its state.
-        happened: Deals with what comes out of the session. If it returns an awaitable, that is
-            waited for before the next frame is read.
+        on_event: Handles a session event. If it returns an awaitable, that is waited for before
+            the next frame is read.
         close_timeout: How many seconds the closing may take.
-        closing: Called when it is known that the connection ends, before it is closed.
+        on_closing: Called when it is known that the connection ends, before it is closed.
     """
 
     def __init__(
         self,
         transport: Transport,
-        session: Conversation[H],
-        happened: Callable[[H], Awaitable[None] | None],
+        session: BaseSession[E],
+        on_event: Callable[[E], Awaitable[None] | None],
         close_timeout: float,
-        closing: Callable[[], object] | None = None,
+        on_closing: Callable[[], object] | None = None,
     ) -> None:
         self._transport = transport
         self._session = session
-        self._happened = happened
+        self._on_event = on_event
         self._close_timeout = close_timeout
         self._loop = asyncio.get_running_loop()
-        self._closing = closing or _nothing
+        self._on_closing = on_closing or _nothing
         self._is_closing: asyncio.Future[None] = self._loop.create_future()
         self._output = asyncio.Event()
         self._room = asyncio.Event()
-        self._is_deaf = False
+        self._is_paused = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Carry the connection from now to its end, and close it."""
         self._session.on_output = self._wake
+        self._session.on_timeout_changed = self._schedule
         self._schedule()
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._write())
@@ -70,12 +71,12 @@ class Link(Generic[H]):
                 (reader, writer, self._is_closing), return_when=asyncio.FIRST_COMPLETED
             )
             if _failed(reader) or _failed(writer):
-                self._session.shut(INTERNAL_ERROR, "internal error", drains=False)
+                self._session.abort(INTERNAL_ERROR, "internal error")
             else:  # the other side has ended it, if it does not end already
-                self._session.shut(NORMAL, drains=False)
+                self._session.abort(NORMAL)
             await self._close(writer)
         finally:
-            self._session.gone()
+            self._session.connection_lost()
             if self._timer:
                 self._timer.cancel()
             reader.cancel()
@@ -86,7 +87,7 @@ class Link(Generic[H]):
                 raise result
 
     async def _read(self) -> None:
-        session, happened, now = self._session, self._happened, self._loop.time
+        session, on_event, now = self._session, self._on_event, self._loop.time
         frames: AsyncIterator[Frame] | None = None
         while True:
             try:
@@ -97,48 +98,48 @@ class Link(Generic[H]):
             except Exception:
                 log.debug("the connection was lost while reading", exc_info=True)
                 return
-            happening = session.receive(frame, now())
-            if happening is not None:
-                dealing = happened(happening)
-                if dealing is not None:
-                    await self._leave_unread_for(dealing)
-            if not session.has_room:
-                await self._leave_unread_for(self._wait_for_room())
+            event = session.receive(frame, now())
+            if event is not None:
+                handling = on_event(event)
+                if handling is not None:
+                    await self._pause_reading_for(handling)
+            if not session.can_receive:
+                await self._pause_reading_for(self._wait_for_room())
 
-    async def _leave_unread_for(self, dealing: Awaitable[None]) -> None:
-        """Wait for something, and do not blame the peer for a silence that is ours."""
-        self._is_deaf = True
+    async def _pause_reading_for(self, handling: Awaitable[None]) -> None:
+        """Wait without reading, and do not blame the peer for its silence meanwhile."""
+        self._is_paused = True
         try:
-            await dealing
+            await handling
         finally:
-            self._is_deaf = False
-        self._session.listened(self._loop.time())
-        if self._timer is None or self._session.deadline < self._timer.when():
+            self._is_paused = False
+        self._session.reading_resumed(self._loop.time())
+        if self._timer is None or self._session.next_timeout < self._timer.when():
             self._schedule()
 
     async def _wait_for_room(self) -> None:
-        """Wait until the peer has read enough; one that reads nothing at all is given up."""
-        while not self._session.has_room:
+        """Wait until the peer has read enough; abort if it reads nothing at all."""
+        while not self._session.can_receive:
             self._room.clear()
-            patience = self._session.patience
+            patience = self._session.peer_timeout
             try:
                 async with asyncio.timeout(patience if patience < inf else None):
                     await self._room.wait()
             except TimeoutError:
-                self._session.give_up()
+                self._session.peer_lost()
                 return
 
     async def _write(self) -> None:
         while True:
             self._output.clear()
-            while (text := self._session.take()) is not None:
+            while (text := self._session.next_frame()) is not None:
                 try:
                     await self._transport.send(text)
                 except Exception:
                     log.debug("the connection was lost while writing", exc_info=True)
                     return
-                if self._session.ping_is_out:
-                    self._session.sent(self._loop.time())
+                if self._session.awaits_write:
+                    self._session.frame_written(self._loop.time())
                 self._room.set()
             if self._session.closing is not None:
                 return
@@ -146,11 +147,11 @@ class Link(Generic[H]):
 
     async def _close(self, writer: "asyncio.Task[None]") -> None:
         closing = self._session.closing
-        assert closing is not None, "a connection is closed that is not to be"
-        if closing.drains:
+        assert closing is not None, "the session is not closing"
+        if closing.flush:
             await asyncio.wait((writer,), timeout=self._close_timeout / 2)
         writer.cancel()
-        # A peer that does not read may hold up the first call; the second finds it out of time.
+        # A peer that does not read may hold up the first call; the second ends it.
         if not await self._is_closed_by(closing):
             await self._is_closed_by(closing)
 
@@ -167,19 +168,20 @@ class Link(Generic[H]):
         self._output.set()
         if self._session.closing is not None and not self._is_closing.done():
             self._is_closing.set_result(None)
-            self._closing()
+            self._on_closing()
 
     def _schedule(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self._session.deadline
-        self._timer = self._loop.call_at(deadline, self._on_time) if deadline < inf else None
+        due = self._session.next_timeout
+        now = self._loop.time()
+        self._timer = self._loop.call_at(max(due, now), self._on_time) if due < inf else None
 
     def _on_time(self) -> None:
         now = self._loop.time()
-        if self._is_deaf:
-            self._session.listened(now)
-        self._session.tick(now)
+        if self._is_paused:
+            self._session.reading_resumed(now)
+        self._session.handle_timeout(now)
         self._schedule()
 
 

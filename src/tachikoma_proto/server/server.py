@@ -1,28 +1,24 @@
 """``Server``: what accepted connections are given to, and events are published through."""
 
 import asyncio
-import inspect
-import logging
 from types import TracebackType
 from typing import Any, Final, Self
 
 from tachikoma_proto.codec.codec import Codec
-from tachikoma_proto.declare.bases import Command, Event
+from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.errors import RegistryError
-from tachikoma_proto.messages.commands import Authenticate
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.server.connection import Authenticator, Connection
+from tachikoma_proto.server.connection import Authenticator, Connection, MaySubscribe
 from tachikoma_proto.server.dispatcher import Dispatcher
 from tachikoma_proto.session.config import ServerConfig
-from tachikoma_proto.session.hub import Hub, MaySubscribe
+from tachikoma_proto.session.hub import Hub
+from tachikoma_proto.session.logs import server_logger as log
 from tachikoma_proto.session.metrics import Metrics
-from tachikoma_proto.session.own_commands import OWN_COMMANDS
+from tachikoma_proto.session.server_session import SESSION_COMMANDS
 from tachikoma_proto.session.session import Session
 from tachikoma_proto.transports.transport import Transport
 
-log = logging.getLogger(__name__)
-
-_TO_GIVE_UP: Final = 1.0
+_CANCEL_TIMEOUT: Final = 1.0
 """How many seconds handlers that are cancelled have to end."""
 
 
@@ -70,16 +66,20 @@ class Server:
         _refuse_other("codec", codec, Codec)
         _refuse_other("dispatcher", dispatcher, Dispatcher)
         _refuse_other("config", config, ServerConfig)
-        if inspect.iscoroutinefunction(may_subscribe):
-            raise TypeError("may_subscribe is a plain function: it is asked, and not waited for")
         if authenticate is None and config.require_auth:
             raise ValueError(
                 "authentication is required, and there is nothing to authenticate with: "
                 "give authenticate=…, or ServerConfig(require_auth=False)"
             )
         _refuse_idle_handlers(dispatcher, codec.registry)
-        self._hub = Hub(codec, config, metrics=metrics, may_subscribe=may_subscribe)
-        self._hub.guard = self._refuse_other_threads
+        self._hub = Hub(
+            codec,
+            config,
+            metrics=metrics,
+            publisher=self,
+            asks_permission=may_subscribe is not None,
+        )
+        self._may_subscribe = may_subscribe
         self._dispatcher = dispatcher
         self._authenticate = authenticate
         self._connections: dict[Connection, asyncio.Task[Any]] = {}
@@ -120,25 +120,29 @@ class Server:
         Args:
             transport: The connection, open.
         """
-        _refuse_idle_handlers(self._dispatcher, self._hub.codec.registry)  # some may be new
+        _refuse_idle_handlers(self._dispatcher, self._hub.context.codec.registry)  # some may be new
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         connection = Connection(
-            transport, self._hub.open(now), self._dispatcher, self._authenticate
+            transport,
+            self._hub.open(now),
+            self._dispatcher,
+            self._authenticate,
+            self._may_subscribe,
         )
         self._connections[connection] = task
         if self._is_closing:
             connection.go_away()
-        log.info("session %s: opened", connection.session.id)
+        connection.session.log.info("opened")
         try:
             await connection.run()
         finally:
             del self._connections[connection]
-            log.info("session %s: ended", connection.session.id)
+            connection.session.log.info("ended")
 
-    def publish(self, event: Event) -> int:
+    def publish(self, event: Event, /) -> int:
         """Give an event to everyone who subscribed to it.
 
         It never waits: it is queued for each session, and encoded once. Call it in the event
@@ -158,6 +162,7 @@ class Server:
             RegistryError: Its category has no topic.
             RuntimeError: It is called in another thread than that of the event loop.
         """
+        self._refuse_other_threads()
         return self._hub.publish(event)
 
     async def close(self, *, timeout: float = 10.0) -> None:
@@ -185,12 +190,12 @@ class Server:
         if self._connections:
             log.warning("%d sessions did not end in time", len(self._connections))
         for connection in self._connections:
-            connection.give_up_commands()
+            connection.cancel_handlers()
         if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=_TO_GIVE_UP)
+            await asyncio.wait(self._connections.values(), timeout=_CANCEL_TIMEOUT)
         while self._connections:  # some may have come meanwhile
             for connection in self._connections:
-                connection.cut_off()
+                connection.abort()
             await asyncio.wait(self._connections.values())
 
     def _refuse_other_threads(self) -> None:
@@ -208,9 +213,8 @@ def _refuse_other(name: str, given: object, wanted: type) -> None:
 
 def _refuse_idle_handlers(dispatcher: Dispatcher[Session], registry: Registry) -> None:
     """Refuse handlers that would never be called."""
-    own: tuple[type[Command[Any]], ...] = (Authenticate, *OWN_COMMANDS)
     for command in dispatcher.handlers:
-        if command in own:
+        if command in SESSION_COMMANDS:
             raise RegistryError(
                 f"{command.__qualname__} has a handler, but the session answers it itself"
             )

@@ -1,16 +1,17 @@
-"""The client's side of a connection: which answer belongs to which command.
+"""``ClientSession``: a client's side of one connection, without I/O.
+
+It matches responses to commands, so that whoever drives it only waits for them.
 
 Rules:
 
-* An answer is matched to its command by ``reply_to``, and is the one that ``Command[R]`` names or
-  an error; any other is a fault of the server's.
-* Events come out as they came, in order. What the registry does not know comes out too.
-* A frame that cannot be read, and an answer that nobody waits for, are logged and passed over:
-  one bad frame is no reason to lose the others.
-* A ping of the server's is answered with a bare pong.
+* A response is matched to its command by ``reply_to``. It must be of the class that ``Command[R]``
+  names, or an error; any other is a fault of the server.
+* Events come out in the order in which they came, those that the registry does not know included.
+* A frame that cannot be read, and a response that nobody waits for, are logged and ignored: one
+  bad frame is no reason to lose the others.
+* A ping from the server is answered with a bare pong.
 """
 
-import logging
 from typing import Any
 from uuid import UUID
 
@@ -22,32 +23,35 @@ from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.responses import ErrorResponse, PongResponse
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
+from tachikoma_proto.session.base import BaseSession
 from tachikoma_proto.session.config import ClientConfig
-from tachikoma_proto.session.conversation import Conversation
-from tachikoma_proto.session.happenings import Answered, ClientHappening, Pushed
+from tachikoma_proto.session.events import (
+    ClientSessionEvent,
+    MessageReceived,
+    ResponseReceived,
+)
 from tachikoma_proto.session.keepalive import Keepalive
+from tachikoma_proto.session.logs import client_logger as log
 from tachikoma_proto.session.metrics import Metrics, guarded
 from tachikoma_proto.wire.json_reader import Frame
 from tachikoma_proto.wire.uuids import new_uuid
 
-log = logging.getLogger(__name__)
 
-
-class ClientSession(Conversation[ClientHappening]):
+class ClientSession(BaseSession[ClientSessionEvent]):
     """One connection of a client.
 
     Args:
         codec: Reads and writes the frames.
         config: How it behaves; the defaults if left out.
-        metrics: Told what happens, if anybody is to be.
+        metrics: Hooks for what happens.
         now: The present time in seconds, monotonic.
 
     Example::
 
         session = ClientSession(codec, now=0.0)
-        asked = session.ask(GetMissionStatus(mission_id=m))
-        send(session.take())
-        happening = session.receive(frame, now=1.0)
+        message_id = session.request(GetMissionStatus(mission_id=m))
+        send(session.next_frame())
+        event = session.receive(frame, now=1.0)
     """
 
     def __init__(
@@ -63,42 +67,42 @@ class ClientSession(Conversation[ClientHappening]):
         super().__init__(guarded(metrics), keepalive)
         self._codec = codec
         self._waiting: dict[UUID, type[Response] | None] = {}
-        self._asked_last = new_uuid()
+        self._last_ping = new_uuid()
 
     @property
     def waiting(self) -> frozenset[UUID]:
-        """The ids of the messages that are not answered yet."""
+        """The ids of the commands without a response so far."""
         return frozenset(self._waiting)
 
-    def ask(self, command: Command[Any]) -> UUID:
-        """Queue a command.
+    def request(self, command: Command[Any]) -> UUID:
+        """Queue a command that is answered.
 
         Args:
             command: The command.
 
         Returns:
-            The id of its message, which the answer will name.
+            The id of its message, which the response will name.
 
         Raises:
             EncodeError: The server could not read it.
-            ValueError: It is no command that is answered.
+            ValueError: It is no command, or one that nothing answers.
         """
         declaration = self._codec.registry.declaration_of(type(command))
         if declaration is not None and declaration.kind is not MessageKind.COMMAND:
             raise ValueError(
-                f"{declaration.owner} is no command that is answered: it cannot be asked"
+                f"{declaration.owner} is not a command that is answered: it cannot be requested"
             )
         message_id = new_uuid()
         text = self._codec.encode(command, id=message_id)
         self._waiting[message_id] = declaration.reply if declaration else None
-        self._say(text)
+        self._send(text)
         return message_id
 
     def forget(self, message_id: UUID) -> None:
-        """Wait for an answer no longer; if it comes, it is passed over."""
+        """Stop waiting for a response; if it comes, it is ignored."""
         self._waiting.pop(message_id, None)
 
-    def receive(self, frame: Frame, now: float) -> ClientHappening | None:
+    def receive(self, frame: Frame, now: float) -> ClientSessionEvent | None:
         """Take in a frame from the server.
 
         Args:
@@ -106,7 +110,7 @@ class ClientSession(Conversation[ClientHappening]):
             now: The present time in seconds.
 
         Returns:
-            What it means for the user; None if it is the session's own affair.
+            What the owner has to do; None if there is nothing.
         """
         if self.closing is not None:
             return None
@@ -114,42 +118,44 @@ class ClientSession(Conversation[ClientHappening]):
         try:
             message = self._codec.decode_server_message(frame)
         except ProtocolError as error:
-            log.warning("a frame of the server's cannot be read: %s", error)
+            log.warning("cannot read a frame from the server: %s", error)
             return None
         payload = message.payload
         if isinstance(payload, Ping):
-            self._say(self._codec.encode(Pong()))
+            self._send(self._codec.encode(Pong()))
             return None
         if message.reply_to is not None:
             return self._match(message.reply_to, payload)
         if isinstance(payload, (Event, UnknownEvent, UnknownMessage)):
-            pushed: OutgoingMessage[Any] = message
-            return Pushed(pushed)
+            received: OutgoingMessage[Any] = message
+            return MessageReceived(received)
         if isinstance(payload, ErrorResponse):
-            self._was_told(payload.code)
-            log.warning("the server reports %s, and does not say of what", ascii(payload.code))
+            self._count_error(payload.code)
+            log.warning("the server sent the error %s without reply_to", ascii(payload.code))
         else:
-            log.warning("an answer (%s) does not say to what", message.type)
+            log.warning("the server sent a response (%s) without reply_to", message.type)
         return None
 
-    def _match(self, message_id: UUID, payload: object) -> Answered | None:
+    def _match(self, message_id: UUID, payload: object) -> ResponseReceived | None:
         if message_id not in self._waiting:
-            log.debug("an answer came that nobody waits for")
+            log.debug("ignored a response that nobody waits for")
             return None
         expected = self._waiting.pop(message_id)
-        if message_id == self._asked_last:
+        if message_id == self._last_ping:
             return None
         if isinstance(payload, ErrorResponse):
-            self._was_told(payload.code)
-            return Answered(message_id, RemoteError(payload.code, payload.message, payload.details))
+            self._count_error(payload.code)
+            return ResponseReceived(
+                message_id, RemoteError(payload.code, payload.message, payload.details)
+            )
         if isinstance(payload, Response) and isinstance(payload, expected or Response):
-            return Answered(message_id, payload)
+            return ResponseReceived(message_id, payload)
         name = expected.__qualname__ if expected else "a response"
         fault = FieldError("$.type", f"the type of {name}, which answers the command")
-        return Answered(message_id, InvalidMessageError(errors=[fault]))
+        return ResponseReceived(message_id, InvalidMessageError(errors=[fault]))
 
-    def _ping(self) -> str:
-        self.forget(self._asked_last)
-        self._asked_last = new_uuid()
-        self._waiting[self._asked_last] = PongResponse
-        return self._codec.encode(Ping(), id=self._asked_last)
+    def _ping_frame(self) -> str:
+        self.forget(self._last_ping)
+        self._last_ping = new_uuid()
+        self._waiting[self._last_ping] = PongResponse
+        return self._codec.encode(Ping(), id=self._last_ping)

@@ -1,4 +1,4 @@
-"""The limits of a connection, on either side; times are in seconds."""
+"""The configuration of servers and clients: the limits of a connection; times are in seconds."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -29,25 +29,36 @@ _optional_seconds: Final[_Check] = validators.optional(_seconds)
 
 @frozen(kw_only=True)
 class ServerConfig:
-    """What a server grants each connection.
+    """The limits of a server's connections.
 
     Attributes:
-        max_message_size: How many bytes a frame may have; what is larger is answered with
-            ``message_too_large``. The transport should refuse what is much larger unread.
+        max_message_size: How many bytes a frame may have; a larger one is answered with
+            ``message_too_large``. The transport should refuse unread what is much larger.
         ping_interval: After how many seconds of silence the client is pinged; None never does.
-        pong_timeout: How many seconds it then has to say anything before it is given up.
-        auth_timeout: How many seconds a client has to authenticate.
-        require_auth: Whether it has to.
-        max_auth_attempts: After how many refused tokens a client is sent away.
-        max_pending: How many events may wait to be sent; one more cuts the client off, since it
-            does not read. While as many answers wait, nothing more is read of it.
+        pong_timeout: How many seconds it then has to send something before the connection is
+            aborted.
+        auth_timeout: How many seconds a client has to authenticate, and the check of a token may
+            take.
+        require_auth: Whether clients have to authenticate.
+        max_auth_attempts: After how many refused tokens the connection is closed.
+        max_pending: How many events may wait to be sent for longer than ``pending_grace``; a
+            client for which more do is disconnected, since it does not read. While as many
+            responses wait, no further command is read.
+        pending_grace: How many seconds a client has to read what waits beyond ``max_pending``.
+        max_pending_bytes: How many bytes may wait to be sent; a client for which more do is
+            disconnected at once.
         max_subscriptions: How many topics a client may subscribe to.
         rate_limit: How many frames a second a client may send on average; None for any number.
             What is beyond is answered with ``rate_limited``.
         rate_burst: How many frames it may send at once.
-        max_running: How many commands of one connection are carried out at once; the next ones
-            wait to be read.
-        close_timeout: How many seconds the closing of a connection may take.
+        max_running: How many commands of one connection run at once; further ones wait.
+        handler_timeout: After how many seconds a handler is cancelled and its command answered
+            with ``internal_error``; None sets no limit. Handlers in threads run on.
+        cancel_on_disconnect: Whether the handlers of a client that has disconnected are cancelled.
+        close_timeout: How many seconds the closing of a connection may take, the commands that
+            still run included.
+        max_connections: How many connections there may be at once; further ones are closed with
+            1013. None sets no limit.
 
     Raises:
         ValueError: A limit is not a number above zero, or a choice neither True nor False.
@@ -60,11 +71,16 @@ class ServerConfig:
     require_auth: bool = field(default=True, validator=_yes_or_no)
     max_auth_attempts: int = field(default=5, validator=_count)
     max_pending: int = field(default=100, validator=_count)
+    pending_grace: float = field(default=2.0, validator=_seconds)
+    max_pending_bytes: int = field(default=16 * 1024 * 1024, validator=_count)
     max_subscriptions: int = field(default=100, validator=_count)
     rate_limit: float | None = field(default=1000.0, validator=_optional_seconds)
     rate_burst: int = field(default=2000, validator=_count)
     max_running: int = field(default=100, validator=_count)
+    handler_timeout: float | None = field(default=None, validator=_optional_seconds)
+    cancel_on_disconnect: bool = field(default=False, validator=_yes_or_no)
     close_timeout: float = field(default=5.0, validator=_seconds)
+    max_connections: int | None = field(default=None, validator=_optional_count)
 
 
 @frozen(kw_only=True)

@@ -3,23 +3,23 @@
 Rules:
 
 * A hook is called where the thing happens, in the event loop: it counts and returns.
-* Sizes are bytes in UTF-8. No hook is given a frame, a message or a secret.
-* A hook that raises is logged, and harms nothing else.
+* Sizes are bytes in UTF-8. No hook is given a frame, a payload or a secret.
+* A hook that raises is logged, and nothing else fails because of it.
 """
 
 import logging
 from collections.abc import Callable
 from typing import Final, ParamSpec
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("tachikoma_proto")
 
 P = ParamSpec("P")
 
 
 class Metrics:
-    """What is told to a collector such as prometheus_client or OpenTelemetry.
+    """What a collector such as prometheus_client or OpenTelemetry is told.
 
-    Derive from it and write the methods that are of interest; the others do nothing::
+    Derive from it and override the methods that matter; the others do nothing::
 
         class Counted(Metrics):
             def error(self, code: str) -> None:
@@ -27,61 +27,85 @@ class Metrics:
     """
 
     def session_opened(self) -> None:
-        """A connection began to speak the protocol."""
+        """Count a connection that was opened."""
 
     def session_closed(self) -> None:
-        """It ended, for whatever reason."""
+        """Count a connection that has ended, for whatever reason."""
+
+    def close_code(self, code: int) -> None:
+        """Count how a connection ended.
+
+        Args:
+            code: The close code: the one of whoever closed it first, or 1006 if the connection
+                was lost. A peer may send any code: bound it before it becomes a label.
+        """
 
     def frame_received(self, size: int) -> None:
-        """A frame came.
+        """Count a frame that was received.
 
         Args:
             size: Its size in bytes.
         """
 
     def frame_sent(self, size: int) -> None:
-        """A frame is about to be sent.
+        """Count a frame that is about to be sent.
 
         Args:
             size: Its size in bytes.
         """
 
     def frame_queued(self, depth: int) -> None:
-        """A frame was queued for sending.
+        """Observe the send queue when a frame is added to it.
 
         Args:
             depth: How many frames wait in that session's queue, this one included.
         """
 
-    def error(self, code: str) -> None:
-        """An error response was given, by a server, or received, by a client.
+    def command_handled(self, message_type: str, seconds: float) -> None:
+        """Observe how long a command took, from its frame to its response.
 
         Args:
-            code: Its error code. A client hears it from its server: bound what it may be before
-                it becomes a label.
+            message_type: The command's message type: one of the registry's.
+            seconds: How long it took.
+        """
+
+    def authentication_failed(self) -> None:
+        """Count a token, or a handshake, that was refused."""
+
+    def slow_consumer_disconnected(self) -> None:
+        """Count a session that was closed because it did not read."""
+
+    def error(self, code: str) -> None:
+        """Count an error response that was sent, by a server, or received, by a client.
+
+        Args:
+            code: Its error code. A client receives it from its server: bound it before it becomes
+                a label.
         """
 
 
 class _Guarded(Metrics):
-    """Passes everything on, and lets nothing out that is raised."""
+    """Passes every call on, and logs what a hook raises."""
 
     def __init__(self, metrics: Metrics) -> None:
         for name in _HOOKS:
-            setattr(self, name, _guarded(getattr(metrics, name)))
+            hook = getattr(metrics, name)
+            if getattr(hook, "__func__", None) is not vars(Metrics)[name]:
+                setattr(self, name, _guarded(hook))
 
 
 _HOOKS: Final = [name for name in vars(Metrics) if not name.startswith("_")]
 
 
 def guarded(metrics: Metrics | None) -> Metrics | None:
-    """Give metrics that never raise; None if there are none."""
+    """Return metrics that never raise; None if there are none."""
     return None if metrics is None else _Guarded(metrics)
 
 
 def _guarded(hook: Callable[P, None]) -> Callable[P, None]:
-    def call(*arguments: P.args, **named: P.kwargs) -> None:
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            hook(*arguments, **named)
+            hook(*args, **kwargs)
         except Exception:
             log.exception("a metrics hook failed")
 

@@ -1,94 +1,189 @@
-"""The server's side of a connection: who may say what, and what is answered.
+"""``ServerSession``: a server's side of one connection, without I/O.
 
 Rules:
 
 * Before authentication only public commands pass; the others get ``auth_required``. So nobody
-  subscribes, and no event goes out, before it, unless the server requires none.
+  subscribes, and no published event goes out, before it, unless the server requires none.
 * The session answers the commands about itself; any other comes out as ``CommandReceived``.
 * A bad frame is answered with its faults, and with its id where that could be read.
-* Replies are always queued: who hands out commands listens no further while ``has_room`` is
-  false. Events never wait: a session with too many of them in its queue is cut off.
+* Responses are always queued; no command is read while ``can_receive`` is false. Events never
+  wait for the peer: a client that does not read them is disconnected.
+* Closing in order answers what was asked before, within a bounded time. A deadline that starts
+  without a time at hand is due at once, and is set when ``handle_timeout`` brings the time.
 """
 
-import logging
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from math import inf
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from tachikoma_proto.declare.bases import Command, Event, Response
+from attrs import frozen
+
+from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.declare.bases import Command, Event, Message, Response
+from tachikoma_proto.declare.shapes import holds_secrets
 from tachikoma_proto.errors import CommandError, ProtocolError
-from tachikoma_proto.messages.commands import Authenticate
+from tachikoma_proto.messages.commands import (
+    Authenticate,
+    GetSessionInfo,
+    ListSubscriptions,
+    Ping,
+    Pong,
+    Subscribe,
+    SubscriptionFilters,
+    Unsubscribe,
+)
 from tachikoma_proto.messages.envelope import IncomingMessage
-from tachikoma_proto.messages.responses import AuthResponse, ErrorResponse
-from tachikoma_proto.session.answers import BARE_PING, INTERNAL, refusal
-from tachikoma_proto.session.conversation import (
+from tachikoma_proto.messages.responses import (
+    AckResponse,
+    AuthResponse,
+    ErrorResponse,
+    PongResponse,
+    SessionInfoResponse,
+    SubscriptionListResponse,
+)
+from tachikoma_proto.session.admission import Admission, TokenBucket
+from tachikoma_proto.session.base import (
+    INTERNAL_ERROR,
     NORMAL,
     POLICY_VIOLATION,
     TRY_AGAIN_LATER,
-    Conversation,
-    cut_reason,
+    BaseSession,
+    truncate_reason,
 )
-from tachikoma_proto.session.gate import Gate
-from tachikoma_proto.session.happenings import (
+from tachikoma_proto.session.config import ServerConfig
+from tachikoma_proto.session.events import (
     AuthenticationRequested,
     CommandReceived,
-    ServerHappening,
+    ReauthenticationRequested,
+    ServerSessionEvent,
+    Subscribed,
+    SubscriptionRequested,
 )
 from tachikoma_proto.session.keepalive import Keepalive
-from tachikoma_proto.session.own_commands import OWN_COMMANDS
-from tachikoma_proto.session.session import Identity, Session
+from tachikoma_proto.session.logs import SessionLogger
+from tachikoma_proto.session.metrics import Metrics
+from tachikoma_proto.session.send_queue import size_of
+from tachikoma_proto.session.session import Identity, Publisher, Session
+from tachikoma_proto.session.subscriptions import SubscriptionIndex
 from tachikoma_proto.wire.json_reader import Frame
 from tachikoma_proto.wire.timestamps import format_timestamp, utc_now
 
-if TYPE_CHECKING:
-    from tachikoma_proto.session.hub import Hub
+BARE_PING: Final = '{"type":"ping"}'
+"""The ping of a server; it has neither id nor timestamp."""
 
-log = logging.getLogger(__name__)
+INTERNAL: Final = ErrorResponse(code="internal_error", message="internal error")
+"""All that a client is told of the server's own failures."""
+
+_UNSET: Final = -inf
+"""A deadline that is to be set at the next ``handle_timeout``, which is due at once."""
 
 
-class ServerSession(Session, Conversation[ServerHappening]):
-    """One connection of a server; made by ``Hub.open``.
+@frozen(kw_only=True, eq=False)
+class SessionContext:
+    """What the sessions of one server share; the hub makes it.
+
+    Attributes:
+        codec: Reads and writes the frames.
+        config: The limits of each session.
+        metrics: Hooks for what happens; never raise.
+        index: Who is subscribed to what.
+        replies: The response class that answers each command.
+        public: The commands that need no authentication.
+        publisher: What sessions offer as their ``server``.
+        asks_permission: Whether subscriptions come out as ``SubscriptionRequested``.
+        announces_subscriptions: Whether ``Subscribed`` comes out after each.
+    """
+
+    codec: Codec
+    config: ServerConfig
+    metrics: Metrics | None
+    index: "SubscriptionIndex[ServerSession]"
+    replies: Mapping[type[Message], type[Response] | None]
+    public: frozenset[type[Command[Any]]]
+    publisher: Publisher
+    asks_permission: bool
+    announces_subscriptions: bool
+
+    def has_secrets(self, message: Message) -> bool:
+        """Return whether a message has a secret field, at any depth."""
+        return holds_secrets(type(message), self.codec.registry.records)
+
+
+class ServerSession(Session, BaseSession[ServerSessionEvent]):
+    """One connection of a server; ``Hub.open`` makes it.
 
     Args:
-        hub: What it shares with the other sessions.
+        context: What it shares with the other sessions.
         now: The present time in seconds, monotonic.
+        remote_address: The address of the peer, if it is known.
+
+    Attributes:
+        log: Where log records about the session go.
 
     Example::
 
         session = hub.open(now=0.0)
         session.receive('{"type":"ping"}', now=1.0)
-        session.take()  # the pong
+        session.next_frame()  # the pong
     """
 
-    def __init__(self, hub: "Hub", now: float) -> None:
-        config = hub.config
-        Session.__init__(self)
+    def __init__(
+        self, context: SessionContext, now: float, remote_address: str | None = None
+    ) -> None:
+        config = context.config
+        Session.__init__(self, remote_address)
         keepalive = Keepalive(config.ping_interval, config.pong_timeout, now)
-        Conversation.__init__(self, hub.metrics, keepalive)
-        self.hub = hub
-        self._gate = Gate(hub, now)
+        BaseSession.__init__(self, context.metrics, keepalive)
+        self.context = context
+        self.log = SessionLogger(self)
+        self._admission = Admission(context.codec, config, context.public, now)
         self._unanswered = 0
-        self._parting: tuple[int, str] | None = None
         self._tokens_refused = 0
         self._auth_deadline = now + config.auth_timeout if config.require_auth else inf
+        self._auth_check_deadline = -inf
+        self._draining: tuple[int, str] | None = None
+        self._drain_deadline = inf
+        self._backlog_deadline = inf
+        self._held_events: list[str] | None = None
+        self._held_size = 0
+        self._log_rate = TokenBucket(1.0, 10, now)
+
+    @property
+    def server(self) -> Publisher:
+        """The server, to publish events with."""
+        return self.context.publisher
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """The topics that it subscribes to, in the order of subscribing."""
-        return self.hub.index.topics_of(self)
+        """The topics that the session is subscribed to, in the order of subscribing."""
+        return self.context.index.topics_of(self)
 
     @property
-    def deadline(self) -> float:
-        """When ``tick`` wants to be called, in seconds; infinite if never."""
-        return min(super().deadline, self._auth_deadline) if self.closing is None else inf
+    def is_draining(self) -> bool:
+        """Whether no further command is taken."""
+        return self._draining is not None
 
     @property
-    def has_room(self) -> bool:
-        """Whether the peer reads its answers fast enough to be listened to."""
-        return self.pending - self._outbox.events < self.hub.config.max_pending
+    def next_timeout(self) -> float:
+        """When ``handle_timeout`` is due, in seconds; infinite if never."""
+        if self.closing is not None:
+            return inf
+        return min(
+            super().next_timeout,
+            max(self._auth_deadline, self._auth_check_deadline),
+            self._drain_deadline,
+            self._backlog_deadline,
+        )
 
-    def receive(self, frame: Frame, now: float) -> ServerHappening | None:
+    @property
+    def can_receive(self) -> bool:
+        """Whether commands may be read, or the peer has to read its responses first."""
+        return len(self._queue) - self._queue.events < self.context.config.max_pending
+
+    def receive(self, frame: Frame, now: float) -> ServerSessionEvent | None:
         """Take in a frame from the client.
 
         Args:
@@ -96,76 +191,146 @@ class ServerSession(Session, Conversation[ServerHappening]):
             now: The present time in seconds.
 
         Returns:
-            What somebody else has to do; None if there is nothing.
+            What the owner has to do; None if there is nothing.
         """
         if self.closing is not None:
             return None
         size = self._heard(frame, now)
-        if self._parting is not None:
+        if self._draining is not None:
             return None
+        is_authenticated = self._identity is not None
         try:
-            is_known = self._identity is not None
-            message = self._gate.read(frame, size, now, is_authenticated=is_known)
-            happening = self._carry_out(message)
+            message = self._admission.admit(frame, size, now, is_authenticated=is_authenticated)
         except ProtocolError as error:
+            self._log_refusal(error, now)
             self._refuse(error, error.message_id)
             return None
-        if happening is not None:
+        handle = SESSION_COMMANDS.get(type(message.payload))
+        if handle is None:
             self._unanswered += 1
-        return happening
+            return CommandReceived(message)
+        try:
+            return handle(self, message, now)
+        except CommandError as error:
+            self._refuse(error, message.id)
+            return None
 
-    def tick(self, now: float) -> None:
+    def handle_timeout(self, now: float) -> None:
         """Do what is due.
 
         Args:
             now: The present time in seconds.
         """
-        if now >= self._auth_deadline:
-            late = "authentication expired" if self._identity else "not authenticated in time"
-            self.shut(POLICY_VIOLATION, late)
-        super().tick(now)
+        if self.closing is not None:
+            return
+        if now >= max(self._auth_deadline, self._auth_check_deadline):
+            self._auth_deadline = inf
+            expired = "authentication expired" if self._identity else "not authenticated in time"
+            self.close(POLICY_VIOLATION, expired)
+        if now >= self._drain_deadline:
+            self._judge_draining(now)
+        if now >= self._backlog_deadline:
+            self._judge_backlog(now)
+        super().handle_timeout(now)
 
-    def authenticated(self, message_id: UUID | None, identity: Identity | None, now: float) -> None:
-        """Say whose token it was.
+    def authenticated(
+        self, message_id: UUID | None, identity: Identity | None, now: float
+    ) -> ReauthenticationRequested | None:
+        """Answer ``AuthenticationRequested``.
 
         Args:
             message_id: The id of the message that brought the token.
-            identity: Who it is; None if the token is not good. A session that is authenticated
-                already stays what it was then. One that is authenticated again keeps the
-                subscriptions that the new identity may have.
+            identity: Who it belongs to; None if the token is not valid. A session that was
+                authenticated before stays what it was then.
+            now: The present time in seconds.
+
+        Returns:
+            What is left to decide before the client gets its answer: whether a session that was
+            authenticated before may keep its subscriptions.
+        """
+        self._auth_check_deadline = -inf
+        expires_at = identity.expires_at if identity else None
+        seconds = inf if expires_at is None else (expires_at - utc_now()) / timedelta(seconds=1)
+        if identity is None or seconds <= 0:
+            self._refuse_token(message_id)
+            return None
+        previous, self._identity = self._identity, identity
+        topics = self.subscriptions
+        if topics and self.context.asks_permission:
+            return ReauthenticationRequested(message_id, topics, previous)
+        self._accept_identity(message_id, now)
+        return None
+
+    def decide_reauthentication(
+        self, request: ReauthenticationRequested, allowed: Collection[str], now: float
+    ) -> None:
+        """Answer ``ReauthenticationRequested``: drop the topics that the identity may not have.
+
+        The client is told of them by an ``error`` message of the code ``permission_denied``, with
+        the topics in its details.
+
+        Args:
+            request: The session event.
+            allowed: The topics that it may keep.
             now: The present time in seconds.
         """
-        expires_at = identity.expires_at if identity else None
-        left = inf if expires_at is None else (expires_at - utc_now()) / timedelta(seconds=1)
-        if identity is None or left <= 0:
-            self._refuse_token(message_id)
-            return
-        self._identity = identity
-        self._leave_what_is_not_allowed()
-        self._auth_deadline = now + left
-        log.info("session %s: authenticated as user %s", self.id, identity.user_id)
-        expiry = None if expires_at is None else format_timestamp(expires_at)
-        self._answer(
-            AuthResponse(authenticated=True, user_id=identity.user_id, expires_at=expiry),
-            message_id,
-        )
+        dropped = [
+            topic
+            for topic in request.topics
+            if topic not in allowed and topic in self.subscriptions  # some may have ended meanwhile
+        ]
+        for topic in dropped:
+            self.context.index.remove(self, topic)
+        self._accept_identity(request.message_id, now)
+        if dropped:
+            self.log.info("%d subscriptions ended with the new identity", len(dropped))
+            details = {"topics": list(dropped)}
+            self._answer(ErrorResponse.permission_denied().with_details(details), None)
+
+    def undo_reauthentication(self, request: ReauthenticationRequested) -> None:
+        """Answer ``ReauthenticationRequested`` with ``internal_error``; all stays as it was."""
+        self._identity = request.previous
+        self.fail(request.message_id)
+
+    def decide_subscription(
+        self, request: SubscriptionRequested, allowed: bool
+    ) -> Subscribed | None:
+        """Answer ``SubscriptionRequested``.
+
+        Args:
+            request: The session event.
+            allowed: Whether the session may subscribe.
+
+        Returns:
+            What the owner has to do; None if there is nothing.
+        """
+        if self.closing is not None:
+            return None
+        try:
+            if not allowed or self._identity != request.identity:
+                raise CommandError("permission_denied", "Permission denied")
+            subscribed = self._subscribe(request.message_id, request.topic, request.filters)
+        except CommandError as error:
+            self.refuse(error, request.message_id)
+            return None
         self._settle()
+        return subscribed
 
     def reply(self, message: IncomingMessage[Command[Any]], response: Response) -> None:
         """Answer a command.
 
-        A response that is not the command's, or cannot be written, is this side's mistake: it is
-        logged, and the client gets ``internal_error``.
+        A response that does not answer the command, or cannot be written, is a fault of the
+        handler: it is logged, and the client gets ``internal_error``.
 
         Args:
             message: The message with the command.
-            response: The answer.
+            response: The response.
         """
-        expected = self.hub.replies.get(type(message.payload))
+        expected = self.context.replies.get(type(message.payload))
         if expected is not None and type(response) not in (expected, ErrorResponse):
-            log.error(
-                "session %s: %s is answered with %s, not with %s",
-                self.id,
+            self.log.error(
+                "message %s: the handler of %s returned %s instead of %s",
+                message.id,
                 message.type,
                 type(response).__qualname__,
                 expected.__qualname__,
@@ -175,121 +340,285 @@ class ServerSession(Session, Conversation[ServerHappening]):
         self._settle()
 
     def refuse(self, error: ProtocolError | CommandError, message_id: UUID | None) -> None:
-        """Answer a command that could not be carried out.
+        """Answer a command with an error.
 
         Args:
-            error: What the client is told of it.
-            message_id: The id of its message, if it had one.
+            error: What to tell the client.
+            message_id: The id of the command's message, if it had one.
         """
         self._refuse(error, message_id)
         self._settle()
 
     def fail(self, message_id: UUID | None) -> None:
-        """Answer a command that this side failed to carry out: ``internal_error``, and no more.
+        """Answer a command with ``internal_error``, and nothing of what went wrong.
 
         Args:
-            message_id: The id of its message, if it had one.
+            message_id: The id of the command's message, if it had one.
         """
         self._answer(INTERNAL, message_id)
         self._settle()
 
-    def publish(self, event: Event) -> int:
-        """Give an event to every session of the hub that subscribed to it."""
-        return self.hub.publish(event)
+    def send(self, event: Event) -> bool:
+        """Send an event to this session alone; return whether it was queued."""
+        text = self.context.codec.encode(event)
+        if self.closing is not None:
+            return False
+        return self._queue_event(text)
 
     def push(self, text: str) -> bool:
-        """Queue an event's frame, or cut the session off if its events are not read.
+        """Queue the frame of an event that was published.
 
         Args:
             text: The frame.
 
         Returns:
-            Whether it was queued.
+            Whether it was queued; False if the session is closing, or is disconnected since too
+            much waits for it.
         """
         if self.closing is not None:
             return False
-        if self._outbox.events >= self.hub.config.max_pending:
-            log.warning("session %s: cut off, since it does not read", self.id)
-            self.shut(TRY_AGAIN_LATER, "too slow", drains=False)
-            return False
-        self._say(text, True)
-        return True
+        if self._held_events is not None:
+            self._held_events.append(text)
+            self._held_size += size_of(text)
+            if self._held_size > self.context.config.max_pending_bytes:
+                self._disconnect_slow_consumer()
+            return self.closing is None
+        return self._queue_event(text)
+
+    def release_events(self) -> None:
+        """Answer ``Subscribed``: queue the events that were held back, and hold back no more."""
+        held, self._held_events, self._held_size = self._held_events, None, 0
+        for text in held or ():
+            self.push(text)
+
+    def subscribe(self, topic: str, filters: SubscriptionFilters | None = None) -> None:
+        """Subscribe the session to a topic, without asking for a permission."""
+        if self.closing is None and self._draining is None:
+            self.context.index.add(self, topic, filters)
+
+    def unsubscribe(self, topic: str) -> None:
+        """End a subscription of the session."""
+        self.context.index.remove(self, topic)
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Take no more commands and no more events, answer what was asked, and close."""
-        self.hub.index.discard(self)
-        self.part(code, reason)
+        """Take no more commands and events, answer what was asked, and close."""
+        self.context.index.discard(self)
+        self.drain(code, reason)
+        if self.closing is None and self._drain_deadline == inf:
+            self._drain_deadline = _UNSET
+            self.on_timeout_changed()
 
-    def part(self, code: int, reason: str) -> None:
+    def abort(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
+        """Close the connection at once; the frames in the send queue are dropped."""
+        BaseSession.abort(self, code, reason)
+
+    def drain(self, code: int, reason: str) -> None:
         """Take no more commands, answer what was asked, and close; events come until then.
 
         Args:
             code: The close code.
-            reason: Why, for a person; cut at 123 bytes.
+            reason: Why, for a person; truncated to 123 bytes.
         """
-        if self._parting is None:
-            self._parting = code, cut_reason(reason)
+        if self._draining is None:
+            self._draining = code, truncate_reason(reason)
             self._close_if_settled()
 
-    def shut(self, code: int = NORMAL, reason: str = "", *, drains: bool = True) -> None:
-        """Have the connection closed now; it gets no event from now on."""
-        super().shut(code, reason, drains=drains)
-        self.hub.index.discard(self)
-
-    def _carry_out(self, message: IncomingMessage[Command[Any]]) -> ServerHappening | None:
-        command = message.payload
-        if isinstance(command, Authenticate):
-            return AuthenticationRequested(message.id, command.token)
-        own = OWN_COMMANDS.get(type(command))
-        if own is None:
-            return CommandReceived(message)
-        try:
-            response = own(self, command)
-        except CommandError as error:
-            self._refuse(error, message.id)
-        else:
-            if response is not None:
-                self._answer(response, message.id)
-        return None
+    def _end(self, code: int, reason: str, *, flush: bool) -> None:
+        super()._end(code, reason, flush=flush)
+        self._held_events = None
+        self.context.index.discard(self)
 
     def _answer(self, response: Response, reply_to: UUID | None) -> None:
+        if self.closing is not None:
+            return
         try:
-            text = self.hub.codec.encode(response, reply_to=reply_to)
-        except Exception:
-            log.exception("session %s: an answer cannot be written", self.id)
+            text = self.context.codec.encode(response, reply_to=reply_to)
+        except Exception:  # the response may be any object that a handler returned
+            self.log.exception("a response cannot be encoded")
             response = INTERNAL
-            text = self.hub.codec.encode(response, reply_to=reply_to)
+            text = self.context.codec.encode(response, reply_to=reply_to)
         if isinstance(response, ErrorResponse):
-            self._was_told(response.code)
-        if self.closing is None:
-            self._say(text)
+            self._count_error(response.code)
+        self._send(text)
+
+    def _refuse(self, error: ProtocolError | CommandError, message_id: UUID | None) -> None:
+        self.log.debug("refused with %s", error.code)
+        try:
+            response = ErrorResponse.from_error(error)
+        except Exception:  # an error that a handler raised may be made of anything
+            self.log.exception("an error cannot be sent to the client")
+            response = INTERNAL
+        self._answer(response, message_id)
+
+    def _log_refusal(self, error: ProtocolError, now: float) -> None:
+        if self._log_rate.take(now):
+            paths = ascii([fault.path for fault in error.errors])
+            self.log.info(
+                "refused a frame: %s at %s",
+                error.code,
+                paths,
+                extra={"error_code": error.code, "paths": paths},
+            )
 
     def _refuse_token(self, message_id: UUID | None) -> None:
         self._tokens_refused += 1
-        log.info("session %s: a token was refused", self.id)
+        self.log.info("refused a token")
+        if self._metrics is not None:
+            self._metrics.authentication_failed()
         self._answer(AuthResponse(authenticated=False), message_id)
-        if self._tokens_refused >= self.hub.config.max_auth_attempts:
-            self.shut(POLICY_VIOLATION, "too many tokens refused")
+        if self._tokens_refused >= self.context.config.max_auth_attempts:
+            self._settle()
+            self.close(POLICY_VIOLATION, "too many tokens refused")
+        else:
+            self._settle()
+
+    def _accept_identity(self, message_id: UUID | None, now: float) -> None:
+        identity = self._identity
+        assert identity is not None, "an identity is accepted before it is set"
+        expires_at = identity.expires_at
+        self._auth_deadline = inf
+        if expires_at is not None:
+            self._auth_deadline = now + (expires_at - utc_now()) / timedelta(seconds=1)
+        self.on_timeout_changed()
+        self.log.info("authenticated")
+        expiry = None if expires_at is None else format_timestamp(expires_at)
+        self._answer(
+            AuthResponse(authenticated=True, user_id=identity.user_id, expires_at=expiry),
+            message_id,
+        )
         self._settle()
 
-    def _refuse(self, error: ProtocolError | CommandError, message_id: UUID | None) -> None:
-        log.debug("session %s: refused with %s", self.id, error.code)
-        self._answer(refusal(error), message_id)
-
     def _settle(self) -> None:
-        """Note that something which had come out is answered."""
+        """Record that something the owner was asked to do is answered."""
         self._unanswered -= 1
         self._close_if_settled()
 
     def _close_if_settled(self) -> None:
-        if self._parting is not None and self._unanswered <= 0:
-            self.shut(*self._parting)
+        if self._draining is not None and self._unanswered <= 0:
+            self._end(*self._draining, flush=True)
 
-    def _leave_what_is_not_allowed(self) -> None:
-        for topic in self.subscriptions:
-            is_allowed = self.hub.allows(self, topic)
-            if not is_allowed and topic in self.subscriptions:  # to be asked may have ended it
-                self.hub.index.remove(self, topic)
+    def _judge_draining(self, now: float) -> None:
+        if self._drain_deadline == _UNSET:
+            self._drain_deadline = now + self.context.config.close_timeout
+        elif self._draining is not None:
+            self.log.warning("closed before %d commands were answered", self._unanswered)
+            self._end(*self._draining, flush=True)
 
-    def _ping(self) -> str:
+    def _judge_backlog(self, now: float) -> None:
+        limit = self.context.config.max_pending
+        if self._backlog_deadline != _UNSET and self._queue.events_since_mark() > limit:
+            self._disconnect_slow_consumer()
+        elif self._queue.events > limit:
+            self._queue.mark()
+            self._backlog_deadline = now + self.context.config.pending_grace
+        else:
+            self._backlog_deadline = inf
+
+    def _queue_event(self, text: str) -> bool:
+        self._send(text, is_event=True)
+        if self._backlog_deadline == inf and self._queue.events > self.context.config.max_pending:
+            self._backlog_deadline = _UNSET
+            self.on_timeout_changed()
+        return self.closing is None
+
+    def _send(self, text: str, *, is_event: bool = False) -> None:
+        if self._queue.size + size_of(text) > self.context.config.max_pending_bytes:
+            self._disconnect_slow_consumer()
+        else:
+            super()._send(text, is_event=is_event)
+
+    def _disconnect_slow_consumer(self) -> None:
+        self.log.warning(
+            "disconnected, since the client does not read: %d frames of %d bytes wait",
+            len(self._queue),
+            self._queue.size,
+        )
+        if self._metrics is not None:
+            self._metrics.slow_consumer_disconnected()
+        self.abort(TRY_AGAIN_LATER, "too slow")
+
+    def _ping_frame(self) -> str:
         return BARE_PING
+
+    # The commands that the session handles itself.
+
+    def _on_authenticate(
+        self, message: IncomingMessage[Command[Any]], now: float
+    ) -> AuthenticationRequested:
+        assert isinstance(message.payload, Authenticate)
+        self._unanswered += 1
+        self._auth_check_deadline = now + self.context.config.auth_timeout
+        return AuthenticationRequested(message.id, message.payload.token)
+
+    def _on_subscribe(
+        self, message: IncomingMessage[Command[Any]], now: float
+    ) -> SubscriptionRequested | Subscribed | None:
+        command = message.payload
+        assert isinstance(command, Subscribe)
+        topic = self.context.index.canonical(command.topic)
+        self._check_subscription_limit(topic)
+        if self.context.asks_permission:
+            self._unanswered += 1
+            return SubscriptionRequested(message.id, topic, command.filters, self._identity)
+        return self._subscribe(message.id, topic, command.filters)
+
+    def _on_unsubscribe(self, message: IncomingMessage[Command[Any]], now: float) -> None:
+        assert isinstance(message.payload, Unsubscribe)
+        self.context.index.remove(self, message.payload.topic)
+        self._answer(AckResponse.ok(), message.id)
+
+    def _on_list(self, message: IncomingMessage[Command[Any]], now: float) -> None:
+        self._answer(SubscriptionListResponse(subscriptions=self.subscriptions), message.id)
+
+    def _on_info(self, message: IncomingMessage[Command[Any]], now: float) -> None:
+        response = SessionInfoResponse(
+            session_id=self.id,
+            authenticated=self._identity is not None,
+            user_id=self._identity.user_id if self._identity else None,
+            subscriptions=self.subscriptions,
+            connected_at=format_timestamp(self.connected_at) or "",
+        )
+        self._answer(response, message.id)
+
+    def _on_ping(self, message: IncomingMessage[Command[Any]], now: float) -> None:
+        self._answer(PongResponse.now(), message.id)
+
+    def _on_pong(self, message: IncomingMessage[Command[Any]], now: float) -> None:
+        """Take it as what every frame is: a sign of life."""
+
+    def _check_subscription_limit(self, topic: str) -> None:
+        limit = self.context.config.max_subscriptions
+        if topic not in self.subscriptions and len(self.subscriptions) >= limit:
+            raise CommandError("permission_denied", f"at most {limit} subscriptions")
+
+    def _subscribe(
+        self, message_id: UUID | None, topic: str, filters: SubscriptionFilters | None
+    ) -> Subscribed | None:
+        """Register and acknowledge a subscription, in one step."""
+        self._check_subscription_limit(topic)
+        if self._draining is None:
+            self.context.index.add(self, topic, filters)
+        self._answer(AckResponse.ok(), message_id)
+        if not self.context.announces_subscriptions or self.closing is not None:
+            return None
+        if self._held_events is None:
+            self._held_events = []
+        return Subscribed(topic)
+
+
+SessionCommand: TypeAlias = Callable[
+    [ServerSession, IncomingMessage[Command[Any]], float], ServerSessionEvent | None
+]
+
+SESSION_COMMANDS: Final[Mapping[type[Command[Any]], SessionCommand]] = MappingProxyType(
+    {
+        Authenticate: ServerSession._on_authenticate,
+        Subscribe: ServerSession._on_subscribe,
+        Unsubscribe: ServerSession._on_unsubscribe,
+        ListSubscriptions: ServerSession._on_list,
+        GetSessionInfo: ServerSession._on_info,
+        Ping: ServerSession._on_ping,
+        Pong: ServerSession._on_pong,
+    }
+)
+"""The commands that a session handles itself, and how."""

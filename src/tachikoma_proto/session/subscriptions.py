@@ -1,21 +1,84 @@
-"""The index: who gets an event, found at the cost of the matches alone.
+"""The subscription index: who gets an event, found at the cost of the matches alone.
 
-What a filter asks for is part of the place where a subscription stands, so nobody who does not
-match is looked at: an event is looked up under its few topics and the few narrowings that let it
-pass, however many subscriptions there are.
+A server with thousands of sessions publishes many events that concern few of them. So the index
+never looks at a subscription that does not match: what a filter asks for is part of the key under
+which a subscription is stored, and an event is looked up under its few topics and the few
+combinations of values that let it pass.
+
+Rules:
+
+* An event goes to its category's topic and, where the category has a key, to each topic below it
+  that the key names. Subscribing to a topic covers everything below it, by whole segments.
+* All filters that are given must hold. An event without the field that a filter asks for does not
+  pass; an event type that the registry does not hold lets nothing pass.
 """
 
-from collections.abc import Collection, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Hashable, Iterator
+from itertools import accumulate, product
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import attrs
+from attrs import frozen
 
 from tachikoma_proto.declare.bases import Event
-from tachikoma_proto.errors import CommandError
+from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind
+from tachikoma_proto.declare.shapes import Leaf, Shape, without_none
+from tachikoma_proto.errors import CommandError, EncodeError, FieldError, RegistryError
 from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.session.routes import Narrowing, Routes
+from tachikoma_proto.registry.topic_keys import KeyOf, key_reader
+from tachikoma_proto.wire.uuids import parse_uuid
 
 S = TypeVar("S", bound=Hashable)
 """Who subscribes: a connection's session, a queue, a name."""
+
+Narrowing: TypeAlias = tuple[object, ...]
+"""What an event must have for a filter to let it pass: a value for each field in ``FILTERED``,
+then the event's class; None where anything will do."""
+
+FILTERED: Final = tuple(
+    field.name
+    for field in attrs.fields(SubscriptionFilters)
+    if field.type == UUID | None  # the others do not name a field of the event
+)
+"""The fields of events that a filter can ask for."""
+
+_EVERYTHING: Final[Narrowing] = (None,) * (len(FILTERED) + 1)
+
+
+@frozen(eq=False)
+class _Route:
+    """Where the events of one class go.
+
+    Attributes:
+        cls: The class.
+        topic: The topic of its category.
+        key_of: Returns the key that names the topic below; None if there is none.
+        has_uuid_key: Whether that is a UUID.
+        filtered: For each of ``FILTERED`` what returns the event's value; None if it has none.
+    """
+
+    cls: type[Event]
+    topic: str
+    key_of: KeyOf | None
+    has_uuid_key: bool
+    filtered: tuple[Callable[[Event], Any] | None, ...]
+
+    def topics(self, event: Event) -> tuple[str, ...]:
+        """Return the topics that an event goes to, the category's first."""
+        key = self.key_of(event) if self.key_of else ""
+        if not key:
+            return (self.topic,)
+        if "/" not in key:
+            return (self.topic, f"{self.topic}/{key}")
+        return tuple(accumulate([self.topic, *key.split("/")], "{}/{}".format))
+
+    def narrowings(self, event: Event) -> Iterator[Narrowing]:
+        """Return all narrowings that let an event pass."""
+        values = [(None, get(event)) if get else (None,) for get in self.filtered]
+        return product(*values, (None, self.cls))
 
 
 class SubscriptionIndex(Generic[S]):
@@ -32,88 +95,106 @@ class SubscriptionIndex(Generic[S]):
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._routes = Routes(registry)
+        self._registry = registry
+        events = [declaration for declaration in registry if declaration.kind is MessageKind.EVENT]
+        self._routes = {
+            declaration.cls: route
+            for declaration in events
+            if (route := _route(registry, declaration)) is not None
+        }
+        self._topics = {c.topic for c in registry.categories.values() if c.topic is not None}
+        self._topics_of_uuids = {
+            route.topic for route in self._routes.values() if route.has_uuid_key
+        }
+        self._event_types: dict[str, list[type]] = {}
+        for declaration in events:
+            for name in (declaration.tag, f"{declaration.category}.{declaration.tag}"):
+                self._event_types.setdefault(name, []).append(declaration.cls)
         # topic → narrowing → subscribers, a dict to keep their order
-        self._places: dict[str, dict[Narrowing, dict[S, None]]] = {}
-        self._held: dict[S, dict[str, frozenset[Narrowing]]] = {}
+        self._subscribers: dict[str, dict[Narrowing, dict[S, None]]] = {}
+        self._subscriptions: dict[S, dict[str, frozenset[Narrowing]]] = {}
 
     def __len__(self) -> int:
-        """How many subscriptions there are."""
-        return sum(map(len, self._held.values()))
+        """Return how many subscriptions there are."""
+        return sum(map(len, self._subscriptions.values()))
 
     def topics_of(self, subscriber: S) -> tuple[str, ...]:
-        """Give the topics that somebody subscribes to, in the order of subscribing."""
-        return tuple(self._held.get(subscriber, ()))
+        """Return the topics that a subscriber is subscribed to, in the order of subscribing."""
+        return tuple(self._subscriptions.get(subscriber, ()))
 
     def canonical(self, topic: str) -> str:
-        """Give a topic as events have it: a UUID as it is written, whatever form it came in.
+        """Return a topic in the form that events have it, whatever form its UUID is written in.
 
         Raises:
             CommandError: No category owns the topic; the code is ``not_found``.
         """
-        return self._routes.canonical(topic)
+        first, *below = topic.split("/")
+        if first not in self._topics or not all(below):
+            raise CommandError("not_found", "topic not found")
+        key = parse_uuid(below[0]) if below and first in self._topics_of_uuids else None
+        return topic if key is None else "/".join([first, str(key), *below[1:]])
 
     def add(self, subscriber: S, topic: str, filters: SubscriptionFilters | None = None) -> None:
-        """Subscribe somebody; a subscription to the same topic is replaced.
+        """Add a subscription; one to the same topic is replaced.
 
         Args:
-            subscriber: Who.
-            topic: To what, and to all below it.
-            filters: What narrows it.
+            subscriber: Who subscribes.
+            topic: The topic; everything below it is covered, too.
+            filters: What narrows the subscription.
 
         Raises:
             CommandError: No category owns the topic; the code is ``not_found``.
         """
-        topic = self._routes.canonical(topic)
-        narrowings = self._routes.narrowings(filters)
-        self._leave(subscriber, topic)
-        self._held.setdefault(subscriber, {})[topic] = narrowings
+        topic = self.canonical(topic)
+        narrowings = self._narrowings(filters)
+        self._remove_subscriber(subscriber, topic)
+        self._subscriptions.setdefault(subscriber, {})[topic] = narrowings
         for narrowing in narrowings:
-            self._places.setdefault(topic, {}).setdefault(narrowing, {})[subscriber] = None
+            self._subscribers.setdefault(topic, {}).setdefault(narrowing, {})[subscriber] = None
 
     def remove(self, subscriber: S, topic: str) -> None:
-        """End a subscription.
+        """Remove a subscription.
 
         Raises:
             CommandError: There is none to that topic, or no such topic; the code is
                 ``not_found``.
         """
-        topic = self._routes.canonical(topic)
-        held = self._held.get(subscriber, {})
-        if topic not in held:
+        topic = self.canonical(topic)
+        own = self._subscriptions.get(subscriber, {})
+        if topic not in own:
             raise CommandError("not_found", "subscription not found")
-        self._leave(subscriber, topic)
-        del held[topic]
-        if not held:
-            del self._held[subscriber]
+        self._remove_subscriber(subscriber, topic)
+        del own[topic]
+        if not own:
+            del self._subscriptions[subscriber]
 
     def discard(self, subscriber: S) -> None:
-        """End all subscriptions of somebody, who may have none."""
+        """Remove all subscriptions of a subscriber, who may have none."""
         for topic in self.topics_of(subscriber):
             self.remove(subscriber, topic)
 
     def receivers(self, event: Event) -> Collection[S]:
-        """Find who gets an event, each once.
+        """Return the subscribers that get an event, each once.
 
         Args:
             event: The event.
 
         Returns:
-            A copy, which does not change when somebody subscribes or leaves.
+            A copy, which does not change when somebody subscribes or unsubscribes.
 
         Raises:
             EncodeError: No category of the registry holds its class as an event.
             RegistryError: Its category has no topic.
         """
-        route = self._routes.of(event)
+        route = self._routes.get(type(event)) or self._refuse(event)
         found = []
         narrowings = None
         for topic in route.topics(event):
-            places = self._places.get(topic)
-            if places:
+            by_narrowing = self._subscribers.get(topic)
+            if by_narrowing:
                 if narrowings is None:
                     narrowings = tuple(route.narrowings(event))
-                found += [places[narrowing] for narrowing in narrowings if narrowing in places]
+                found += [by_narrowing[key] for key in narrowings if key in by_narrowing]
         if len(found) == 1:
             return list(found[0])
         merged: dict[S, None] = {}
@@ -121,12 +202,56 @@ class SubscriptionIndex(Generic[S]):
             merged |= subscribers
         return merged
 
-    def _leave(self, subscriber: S, topic: str) -> None:
-        """Take a subscription out of its places, and the places that it leaves empty."""
-        for narrowing in self._held.get(subscriber, {}).get(topic, ()):
-            places = self._places[topic]
-            del places[narrowing][subscriber]
-            if not places[narrowing]:
-                del places[narrowing]
-        if not self._places.get(topic, True):
-            del self._places[topic]
+    def _refuse(self, event: Event) -> _Route:
+        declaration = self._registry.declaration_of(type(event))
+        if declaration is None or declaration.kind is not MessageKind.EVENT:
+            raise EncodeError(
+                errors=[FieldError("$.payload", "an event that a category of the registry holds")]
+            )
+        raise RegistryError(
+            f"{declaration.owner}: nobody can subscribe to it, since its category "
+            f"{declaration.category!r} has no topic"
+        )
+
+    def _narrowings(self, filters: SubscriptionFilters | None) -> frozenset[Narrowing]:
+        """Return what the filters of a subscription let pass; None lets everything pass."""
+        if filters is None:
+            return frozenset({_EVERYTHING})
+        values = tuple(getattr(filters, name) for name in FILTERED)
+        if filters.event_types is None:
+            return frozenset({(*values, None)})
+        classes = {cls for name in filters.event_types for cls in self._event_types.get(name, ())}
+        return frozenset((*values, cls) for cls in classes)
+
+    def _remove_subscriber(self, subscriber: S, topic: str) -> None:
+        """Remove a subscriber from a topic, and the entries that are empty then."""
+        for narrowing in self._subscriptions.get(subscriber, {}).get(topic, ()):
+            by_narrowing = self._subscribers[topic]
+            del by_narrowing[narrowing][subscriber]
+            if not by_narrowing[narrowing]:
+                del by_narrowing[narrowing]
+        if not self._subscribers.get(topic, True):
+            del self._subscribers[topic]
+
+
+def _route(registry: Registry, declaration: MessageDeclaration) -> _Route | None:
+    category = registry.categories[declaration.category]
+    if category.topic is None:
+        return None
+    fields = {field.name: field for field in registry.records[declaration.cls]}
+    key = fields.get(category.key) if category.key is not None else None
+    return _Route(
+        cls=declaration.cls,
+        topic=category.topic,
+        key_of=key_reader(key, registry.scalars) if key is not None else None,
+        has_uuid_key=key is not None and _is_uuid(key.shape),
+        filtered=tuple(
+            attrgetter(name) if name in fields and _is_uuid(fields[name].shape) else None
+            for name in FILTERED
+        ),
+    )
+
+
+def _is_uuid(shape: Shape) -> bool:
+    inner = without_none(shape)
+    return isinstance(inner, Leaf) and inner.type is UUID

@@ -117,14 +117,14 @@ class TestClosing:
         await until(lambda: served.server.sessions)
         (session,) = served.server.sessions
         assert isinstance(session, tp.ServerSession)
-        tick = session.tick
+        tick = session.handle_timeout
 
         def counted(now: float) -> None:
             nonlocal ticks
             ticks += 1
             tick(now)
 
-        session.tick = counted  # type: ignore[method-assign]
+        session.handle_timeout = counted  # type: ignore[method-assign]
         await served.gone()
         assert ticks == 2  # one asks, one gives up
 
@@ -208,7 +208,7 @@ class TestAPeerThatDoesNotRead:
         served.transport.can_send.clear()
         served.transport.feed(*[PING] * 3)
         await served.gone()
-        assert served.transport.closed[0] == (1011, "no sign of life")
+        assert served.transport.closed[0] == (1011, "keepalive timeout")
 
     @live
     async def test_but_slowly_is_kept(self) -> None:
@@ -362,7 +362,7 @@ class TestHandlers:
         create_task = connection._create_task
 
         def given_up_at_once(coroutine: Any) -> "asyncio.Task[None]":
-            asyncio.get_running_loop().call_soon(connection.give_up_commands)
+            asyncio.get_running_loop().call_soon(connection.cancel_handlers)
             return create_task(coroutine)
 
         # The loop runs what gives up before what begins the handler.
@@ -430,7 +430,7 @@ class TestHandlers:
         @dispatcher.handler(tp.StartMission)
         async def start(_: tp.StartMission, session: tp.Session) -> tp.AckResponse:
             with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
-                await asyncio.to_thread(session.publish, STARTED)
+                await asyncio.to_thread(session.server.publish, STARTED)
             return tp.AckResponse.ok()
 
         served = Served(make_server(dispatcher, OPEN))
@@ -461,7 +461,7 @@ class TestHandlers:
         @dispatcher.handler(tp.StartMission)
         async def start(_: tp.StartMission, session: tp.Session) -> tp.AckResponse:
             session.close(4001, "enough")
-            assert session.publish(STARTED) == 0
+            assert session.server.publish(STARTED) == 0
             return tp.AckResponse.ok()
 
         served = Served(make_server(dispatcher, OPEN))

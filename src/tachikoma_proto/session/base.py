@@ -1,0 +1,224 @@
+"""What the sessions of both sides have in common: a send queue, a keepalive, and an end.
+
+A session holds the state of one connection and does no I/O, so that the protocol can be tested
+without sockets and used under any event loop: frames and the time go in, frames and typed session
+events come out.
+
+Rules:
+
+* Frames go in by ``receive``; what its owner has to do comes back as a session event. Frames to
+  be sent come out of ``next_frame``.
+* ``now`` is a monotonic time in seconds. ``next_timeout`` says when ``handle_timeout`` is due; a
+  time in the past means at once.
+* ``closing`` says that the connection is to be closed, how, and why. Nothing is read after it.
+* A peer's fault never raises: it is answered, or the connection is closed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from math import inf
+from typing import Final, Generic, TypeVar
+
+from attrs import frozen
+
+from tachikoma_proto.session.keepalive import Keepalive
+from tachikoma_proto.session.metrics import Metrics
+from tachikoma_proto.session.send_queue import SendQueue, size_of
+from tachikoma_proto.wire.json_reader import Frame
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+POLICY_VIOLATION: Final = 1008
+INTERNAL_ERROR: Final = 1011
+TRY_AGAIN_LATER: Final = 1013
+"""Close codes of RFC 6455, and of the registry that it opened."""
+
+E = TypeVar("E")
+"""The session events of one side."""
+
+
+@frozen
+class Closing:
+    """How a connection is to be closed.
+
+    Attributes:
+        code: The close code.
+        reason: Why, for a person; at most 123 bytes.
+        flush: Whether the frames in the send queue are sent before.
+    """
+
+    code: int
+    reason: str
+    flush: bool = True
+
+
+class BaseSession(ABC, Generic[E]):
+    """One side of a connection.
+
+    Args:
+        metrics: What to tell of what happens; never raises.
+        keepalive: Watches the peer.
+
+    Attributes:
+        closing: How the connection is to be closed, once it is.
+        awaits_write: Whether ``frame_written`` wants to be called when the last frame from
+            ``next_frame`` has been written.
+        on_output: Called when there is something to send, or the connection is to be closed; set
+            by whoever does the I/O.
+        on_timeout_changed: Called when ``next_timeout`` has become earlier; set likewise.
+    """
+
+    def __init__(self, metrics: Metrics | None, keepalive: Keepalive) -> None:
+        self.closing: Closing | None = None
+        self.on_output: Callable[[], object] = _nothing
+        self.on_timeout_changed: Callable[[], object] = _nothing
+        self._metrics = metrics
+        self._keepalive = keepalive
+        self._queue = SendQueue()
+        self._ping_is_first = self.awaits_write = False
+        if metrics is not None:
+            metrics.session_opened()
+
+    @property
+    def pending(self) -> int:
+        """How many frames wait to be sent."""
+        return len(self._queue)
+
+    @property
+    def can_receive(self) -> bool:
+        """Whether frames may be read, or the peer has to read its responses first."""
+        return True
+
+    @property
+    def peer_timeout(self) -> float:
+        """For how many seconds the peer may do nothing at all; infinite if for ever."""
+        return self._keepalive.total_timeout
+
+    @property
+    def next_timeout(self) -> float:
+        """When ``handle_timeout`` is due, in seconds; infinite if never."""
+        return inf if self.closing is not None else self._keepalive.deadline
+
+    @abstractmethod
+    def receive(self, frame: Frame, now: float) -> E | None:
+        """Take in a frame.
+
+        Args:
+            frame: The text, or its bytes in UTF-8.
+            now: The present time in seconds.
+
+        Returns:
+            What the owner has to do; None if there is nothing.
+        """
+
+    def next_frame(self) -> str | None:
+        """Return the next frame to be sent; None if there is none."""
+        queued = self._queue.next()
+        if queued is None:
+            return None
+        text, size = queued
+        if self._metrics is not None:
+            self._metrics.frame_sent(size)
+        if self._ping_is_first:
+            self._ping_is_first, self.awaits_write = False, True
+        return text
+
+    def frame_written(self, now: float) -> None:
+        """Record that the frame from ``next_frame`` has been written, if that took a while."""
+        if self.awaits_write:
+            self.awaits_write = False
+            self._keepalive.ping_written(now)
+
+    def reading_resumed(self, now: float) -> None:
+        """Record that nothing was read until now, so that the peer is not to blame for silence."""
+        self._keepalive.heard(now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due.
+
+        Args:
+            now: The present time in seconds.
+        """
+        if self.closing is not None:
+            return
+        if self._keepalive.is_lost(now):
+            self.peer_lost()
+        elif self._keepalive.should_ping(now):
+            self.ping()
+
+    def ping(self) -> None:
+        """Queue a ping before all other frames, unless one is waiting there."""
+        if not self._ping_is_first and self.closing is None:
+            text = self._ping_frame()
+            self._ping_is_first = True
+            self._queue.put_first(text, len(text))
+            self.on_output()
+
+    def peer_lost(self) -> None:
+        """Abort the connection, since the peer does nothing."""
+        self.abort(INTERNAL_ERROR, "keepalive timeout")
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Close the connection when the frames in the send queue are sent.
+
+        Args:
+            code: The close code.
+            reason: Why, for a person; truncated to 123 bytes.
+        """
+        self._end(code, reason, flush=True)
+
+    def abort(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
+        """Close the connection at once; the frames in the send queue are dropped.
+
+        Args:
+            code: The close code.
+            reason: Why, for a person; truncated to 123 bytes.
+        """
+        self._end(code, reason, flush=False)
+
+    def connection_lost(self) -> None:
+        """Record that the connection has ended. Call it once."""
+        self._end(NORMAL, "", flush=False)
+        if self._metrics is not None:
+            self._metrics.session_closed()
+
+    @abstractmethod
+    def _ping_frame(self) -> str:
+        """Return the frame that asks the peer for a sign of life."""
+
+    def _end(self, code: int, reason: str, *, flush: bool) -> None:
+        """Have the connection closed; the first call counts."""
+        if self.closing is None:
+            self.closing = Closing(code, truncate_reason(reason), flush)
+            if not flush:
+                self._queue.clear()
+            self.on_output()
+
+    def _send(self, text: str, *, is_event: bool = False) -> None:
+        """Queue a frame."""
+        self._queue.put(text, size_of(text), is_event=is_event)
+        if self._metrics is not None:
+            self._metrics.frame_queued(len(self._queue))
+        self.on_output()
+
+    def _count_error(self, code: str) -> None:
+        """Count an error response that was sent or received."""
+        if self._metrics is not None:
+            self._metrics.error(code)
+
+    def _heard(self, frame: Frame, now: float) -> int:
+        """Record a frame from the peer, and return its size."""
+        self._keepalive.heard(now)
+        size = size_of(frame)
+        if self._metrics is not None:
+            self._metrics.frame_received(size)
+        return size
+
+
+def truncate_reason(reason: str) -> str:
+    """Return a reason truncated to what a close frame has room for."""
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")
+
+
+def _nothing() -> None:
+    pass
