@@ -9,6 +9,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 project = "tachikoma_proto"
 author = "the tachikoma_proto contributors"
@@ -38,7 +39,7 @@ html_theme = "furo"
 html_title = "tachikoma_proto"
 html_theme_options = {"navigation_with_keys": True}
 
-PUBLIC_MODULES = ("tachikoma_proto", "tachikoma_proto.testing")
+PUBLIC_MODULES = ("tachikoma_proto", "tachikoma_proto.session", "tachikoma_proto.testing")
 """Where public names are documented, whatever module defines them."""
 
 
@@ -70,7 +71,13 @@ def _resolve(
     return content if "." in target or hasattr(builtins, target) else None
 
 
+def _returns_are_prose(docstring: GoogleDocstring, **_: Any) -> list[tuple[str, str, list[str]]]:
+    """Read a ``Returns:`` section as text: types are in annotations, and a colon is a colon."""
+    return [("", "", docstring._dedent(docstring._consume_to_next_section()))]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add what this project does beyond Sphinx's extensions."""
+    GoogleDocstring._consume_returns_section = _returns_are_prose
     app.connect("missing-reference", _resolve)
     return {"parallel_read_safe": True}

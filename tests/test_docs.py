@@ -12,10 +12,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import attrs
 import pytest
 
 import tachikoma_proto as tp
-from tachikoma_proto import testing
+from tachikoma_proto import session, testing
 from tachikoma_proto.declare.annotations import collect_records
 from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.declare.shapes import describe_field
@@ -212,9 +213,18 @@ def test_the_reference_documents_every_public_name_once() -> None:
     documented = re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE)
     names = [name.removeprefix("tachikoma_proto.") for name in documented]
     assert len(names) == len(set(names))
-    public = {*tp.__all__, *testing.__all__}
+    public = {*tp.__all__, *session.__all__, *testing.__all__}
     assert set(names) >= public, "add the new names to a page in docs/reference/api"
     assert set(names) <= public, "these names are gone: take them out of docs/reference/api"
+
+
+@pytest.mark.parametrize(
+    ("page", "config"), [("limits.md", tp.ServerConfig), ("client.md", tp.ClientConfig)]
+)
+def test_the_guide_lists_every_field_of_the_configuration(page: str, config: type) -> None:
+    text = (DOCS / "guides" / page).read_text(encoding="utf-8")
+    rows = "\n".join(re.findall(r"^\| (`.+?) \|", text, re.MULTILINE))
+    assert {field.name for field in attrs.fields(config)} <= set(re.findall(r"`(\w+)`", rows))
 
 
 ROOM_ROW = re.compile(r"^\| `(\w+)[/.]", re.MULTILINE)
