@@ -142,7 +142,7 @@ async def close_code(websocket: ClientConnection) -> int | None:
     return closed.value.rcvd.code if closed.value.rcvd else None
 
 
-def test_a_client_authenticates_asks_and_gets_events(running: Running) -> None:
+def test_an_example_server_answers_commands_and_pushes_events(running: Running) -> None:
     mission_id = uuid4()
 
     async def talk() -> None:
@@ -162,7 +162,7 @@ def test_a_client_authenticates_asks_and_gets_events(running: Running) -> None:
 
 
 @pytest.mark.parametrize("token", ["wrong", f"{TOKEN} ", "", "tökèn"])
-def test_a_wrong_token_is_refused(running: Running, token: str) -> None:
+def test_an_example_server_refuses_a_wrong_token(running: Running, token: str) -> None:
     async def talk() -> None:
         with pytest.raises(tp.RemoteError) as refused:
             await running.client(token).__aenter__()
@@ -171,7 +171,7 @@ def test_a_wrong_token_is_refused(running: Running, token: str) -> None:
     asyncio.run(talk())
 
 
-def test_nothing_is_done_before_authentication(running: Running) -> None:
+def test_an_example_server_refuses_commands_before_authentication(running: Running) -> None:
     async def talk() -> None:
         async with running.websocket() as websocket:
             command = CODEC.encode(tp.StartMission(mission_id=uuid4()))
@@ -184,7 +184,7 @@ def test_nothing_is_done_before_authentication(running: Running) -> None:
     asyncio.run(talk())
 
 
-def test_bad_frames_are_answered_and_the_connection_stays(running: Running) -> None:
+def test_an_example_server_answers_bad_frames_and_keeps_the_connection(running: Running) -> None:
     async def talk() -> None:
         async with running.websocket() as websocket:
             assert await authenticate(websocket)
@@ -199,7 +199,7 @@ def test_bad_frames_are_answered_and_the_connection_stays(running: Running) -> N
     asyncio.run(talk())
 
 
-def test_a_huge_frame_is_not_even_read(running: Running) -> None:
+def test_an_example_server_closes_with_1009_on_a_huge_frame(running: Running) -> None:
     async def talk() -> None:
         async with running.websocket() as websocket:
             assert await authenticate(websocket)
@@ -209,7 +209,7 @@ def test_a_huge_frame_is_not_even_read(running: Running) -> None:
     asyncio.run(talk())
 
 
-def test_other_peoples_web_pages_are_kept_out(running: Running) -> None:
+def test_an_example_server_refuses_other_origins(running: Running) -> None:
     async def talk() -> None:
         async with running.websocket(origin=OURS) as websocket:
             assert await authenticate(websocket)
@@ -220,7 +220,7 @@ def test_other_peoples_web_pages_are_kept_out(running: Running) -> None:
     asyncio.run(talk())
 
 
-def test_a_client_that_vanishes_is_nobody_elses_affair(running: Running) -> None:
+def test_an_example_server_survives_a_client_that_vanishes(running: Running) -> None:
     async def talk() -> None:
         mission_id = uuid4()
         async with running.client() as client:
@@ -237,7 +237,7 @@ def test_a_client_that_vanishes_is_nobody_elses_affair(running: Running) -> None
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_a_server_that_is_stopped_says_so(name: str, tmp_path: Path) -> None:
+def test_an_example_server_closes_with_going_away_when_it_stops(name: str, tmp_path: Path) -> None:
     async def talk(running: Running) -> int:
         async with running.websocket() as websocket, running.websocket() as stranger:
             assert await authenticate(websocket)
@@ -256,7 +256,7 @@ def test_a_server_that_is_stopped_says_so(name: str, tmp_path: Path) -> None:
     running.check_log()
 
 
-def test_prometheus_is_told(tmp_path: Path) -> None:
+def test_the_prometheus_example_exports_its_metrics(tmp_path: Path) -> None:
     async def talk() -> None:
         async with running.websocket() as websocket:
             assert await refusal(websocket, "{") == "invalid_message"

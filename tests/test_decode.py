@@ -24,7 +24,7 @@ import tachikoma_proto as tp
 
 
 class TestCommands:
-    def test_a_command_in_full(self) -> None:
+    def test_a_full_command_is_decoded_with_its_envelope(self) -> None:
         message = codec.decode_command(
             from_client(
                 type="subscribe",
@@ -46,12 +46,12 @@ class TestCommands:
             ),
         )
 
-    def test_the_tags_may_be_left_out(self) -> None:
+    def test_a_command_without_tags_is_decoded(self) -> None:
         frame = from_client(type="mission_start", payload={"mission_id": MISSION})
         assert codec.decode_command(frame).payload == tp.StartMission(mission_id=UUID(MISSION))
 
     @pytest.mark.parametrize("payload", [None, {}, {"command": "ping"}, {"category": "session"}])
-    def test_a_payload_that_needs_no_field_may_be_missing(self, payload: object) -> None:
+    def test_a_command_without_fields_needs_no_payload(self, payload: object) -> None:
         assert codec.decode_command('{"type":"ping"}').payload == tp.Ping()
         assert codec.decode_command(from_client(payload=payload)).payload == tp.Ping()
 
@@ -65,21 +65,23 @@ class TestCommands:
             ({"category": 1}, "$.payload.category"),
         ],
     )
-    def test_a_tag_that_is_there_agrees_with_the_type(self, tags: Any, path: str) -> None:
+    def test_a_command_whose_tag_disagrees_with_its_type_is_refused(
+        self, tags: Any, path: str
+    ) -> None:
         frame = from_client(type="mission_start", payload={"mission_id": MISSION, **tags})
         assert [fault.path for fault in refused_command(frame).errors] == [path]
 
-    def test_a_bare_pong_is_tolerated(self) -> None:
+    def test_a_bare_pong_from_a_client_is_decoded(self) -> None:
         message = codec.decode_command('{"type":"pong"}')
         assert message == tp.IncomingMessage(type="pong", payload=tp.Pong())
 
-    def test_only_a_bare_pong_is(self) -> None:
+    def test_a_pong_with_more_than_a_type_is_refused(self) -> None:
         for members in ({"id": ID}, {"timestamp": NOW}, {"id": None}):
             error = refused_command(json.dumps({"type": "pong"} | members))
             assert error.code == "unknown_message"
 
     @pytest.mark.parametrize("message_type", ["nope", "ack", "event.mission", "PING", "pong", ""])
-    def test_a_server_refuses_all_but_commands(self, message_type: str) -> None:
+    def test_decode_command_refuses_events_and_responses(self, message_type: str) -> None:
         error = refused_command(from_client(type=message_type))
         assert isinstance(error, tp.UnknownMessageError)
         assert error.code == "unknown_message"
@@ -88,7 +90,7 @@ class TestCommands:
 
 
 class TestServerMessages:
-    def test_an_event(self) -> None:
+    def test_a_full_event_is_decoded_with_its_envelope(self) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS)
         message = codec.decode_server_message(frame)
         assert message.id == UUID(ID)
@@ -101,13 +103,13 @@ class TestServerMessages:
             percentage=30.0,
         )
 
-    def test_a_response_with_what_it_answers(self) -> None:
+    def test_a_response_is_decoded_with_its_reply_to(self) -> None:
         frame = from_server(reply_to=MISSION, payload={"success": False, "message": None})
         message = codec.decode_server_message(frame)
         assert message.reply_to == UUID(MISSION)
         assert message.payload == tp.AckResponse(success=False)
 
-    def test_the_category_may_be_left_out_and_the_event_tag_may_not(self) -> None:
+    def test_an_event_needs_its_tag_but_not_its_category(self) -> None:
         payload = {name: value for name, value in PROGRESS.items() if name != "category"}
         frame = from_server(type="event.mission", payload=payload)
         assert isinstance(codec.decode_server_message(frame).payload, tp.MissionProgress)
@@ -115,25 +117,25 @@ class TestServerMessages:
         error = refused_server_message(from_server(type="event.mission", payload=payload))
         assert [fault.path for fault in error.errors] == ["$.payload.event"]
 
-    def test_a_bare_ping_is_a_ping(self) -> None:
+    def test_a_bare_ping_from_a_server_gets_an_id_and_a_time(self) -> None:
         before = datetime.now(UTC)
         message = codec.decode_server_message('{"type":"ping"}')
         assert message.payload == tp.Ping()
         assert before <= message.timestamp <= datetime.now(UTC)
         assert codec.decode_server_message(codec.encode_message(message)) == message
 
-    def test_a_ping_with_half_an_envelope_is_not_bare(self) -> None:
+    def test_a_ping_with_an_id_but_no_timestamp_is_refused(self) -> None:
         error = refused_server_message(json.dumps({"type": "ping", "id": ID}))
         assert [fault.path for fault in error.errors] == ["$.timestamp"]
 
-    def test_an_integer_in_a_float_field_becomes_a_float(self) -> None:
+    def test_an_integer_in_a_float_field_is_decoded_as_a_float(self) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS | {"percentage": 30})
         event = codec.decode_server_message(frame).payload
         assert isinstance(event, tp.MissionProgress)
         assert type(event.percentage) is float
 
     @pytest.mark.parametrize("number", ["3.4028235e38", "-3.4028235677973362e38", "1e-300", "-0"])
-    def test_floats_of_32_bits(self, number: str) -> None:
+    def test_a_float_within_32_bits_is_decoded(self, number: str) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS | {"percentage": 0.125})
         event = codec.decode_server_message(frame.replace("0.125", number)).payload
         assert isinstance(event, tp.MissionProgress)
@@ -143,13 +145,13 @@ class TestServerMessages:
         "number",
         ["3.4028235677973366e38", str(2**128 - 2**103 - 1), "1e39", "-1e300", "1" + "0" * 39],
     )
-    def test_floats_beyond_32_bits(self, number: str) -> None:
+    def test_a_float_beyond_32_bits_is_refused(self, number: str) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS | {"percentage": 0.125})
         error = refused_server_message(frame.replace("0.125", number))
         assert faults(error) == ["$.payload.percentage: expected a finite number (f32)"]
 
     @pytest.mark.parametrize("value", ["-0", "1.0", "1e0", "-1", "4294967296", '"3"', "true", "[]"])
-    def test_nothing_is_coerced_to_an_integer(self, value: str) -> None:
+    def test_a_value_that_is_no_u32_is_refused_and_not_coerced(self, value: str) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS | {"total_specs": "@"})
         error = refused_server_message(frame.replace('"@"', value))
         assert faults(error) == ["$.payload.total_specs: expected an integer from 0 to 4294967295"]
@@ -166,7 +168,7 @@ class TestUnknown:
             {},
         ],
     )
-    def test_a_message_of_another_type_is_kept_whole(self, members: Any) -> None:
+    def test_a_message_of_unknown_type_is_kept_and_reencoded_whole(self, members: Any) -> None:
         frame = from_server(type="brand_new", **members)
         message = codec.decode_server_message(frame)
         assert isinstance(message.payload, tp.UnknownMessage)
@@ -183,7 +185,7 @@ class TestUnknown:
             ("event.session", {"event": "expired"}),
         ],
     )
-    def test_an_event_that_is_not_known_is_kept_whole(
+    def test_an_unknown_event_is_kept_and_reencoded_whole(
         self, message_type: str, payload: Any
     ) -> None:
         frame = from_server(type=message_type, payload=payload, seq=7)
@@ -204,23 +206,21 @@ class TestUnknown:
             ({"event": "rain", "category": "mission"}, "$.payload.category"),
         ],
     )
-    def test_an_event_has_its_tags_whether_it_is_known_or_not(
-        self, payload: Any, path: str
-    ) -> None:
+    def test_an_unknown_event_without_a_valid_tag_is_refused(self, payload: Any, path: str) -> None:
         for message_type in ("event.weather", "event.system"):
             error = refused_server_message(from_server(type=message_type, payload=payload))
             assert [fault.path for fault in error.errors] == [path]
 
-    def test_its_envelope_is_judged_all_the_same(self) -> None:
+    def test_an_unknown_message_with_a_bad_envelope_is_refused(self) -> None:
         error = refused_server_message(json.dumps({"type": "brand_new", "id": 1}))
         assert [fault.path for fault in error.errors] == ["$.id", "$.timestamp"]
 
-    def test_it_is_kept_even_where_unknown_fields_are_forbidden(self) -> None:
+    def test_an_unknown_message_is_kept_where_unknown_fields_are_forbidden(self) -> None:
         frame = from_server(type="brand_new", extra=1)
         assert isinstance(strict.decode_server_message(frame).payload, tp.UnknownMessage)
 
 
-def test_max_size_is_an_option() -> None:
+def test_a_frame_over_max_size_is_refused() -> None:
     small = tp.Codec(max_size=20)
     assert small.decode_command('{"type":"ping"}').payload == tp.Ping()
     for decode in (small.decode_command, small.decode_server_message):

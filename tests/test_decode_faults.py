@@ -18,7 +18,7 @@ import tachikoma_proto as tp
 
 
 class TestErrors:
-    def test_all_faults_are_in_one_error(self) -> None:
+    def test_a_decode_error_lists_all_faults_of_a_frame(self) -> None:
         frame = from_server(
             id="nope",
             type="event.mission",
@@ -38,7 +38,7 @@ class TestErrors:
         assert error.message_id is None
         assert "and 3 more" in error.message
 
-    def test_the_place_reaches_into_what_is_nested(self) -> None:
+    def test_a_decode_error_has_the_path_of_a_nested_fault(self) -> None:
         filters = {"mission_id": 1, "event_types": ["a", 2, None]}
         frame = from_client(type="subscribe", payload={"topic": "x", "filters": filters})
         assert faults(refused_command(frame)) == [
@@ -47,7 +47,7 @@ class TestErrors:
             "$.payload.filters.event_types[2]: expected a string",
         ]
 
-    def test_the_id_goes_with_the_error_whatever_else_is_wrong(self) -> None:
+    def test_a_decode_error_has_the_id_of_the_frame(self) -> None:
         for frame in (
             from_client(type=None),
             from_client(type="subscribe", payload=3),
@@ -55,7 +55,7 @@ class TestErrors:
         ):
             assert refused_command(frame).message_id == UUID(ID)
 
-    def test_an_unknown_type_is_one_fault_among_the_others(self) -> None:
+    def test_an_unknown_type_is_reported_with_the_other_faults(self) -> None:
         error = refused_command(from_client(id=3, type="nope"))
         assert isinstance(error, tp.UnknownMessageError)
         assert faults(error) == [
@@ -63,12 +63,12 @@ class TestErrors:
             "$.type: expected the type of a command",
         ]
 
-    def test_a_missing_payload_is_said_once(self) -> None:
+    def test_a_missing_payload_is_reported_once(self) -> None:
         assert faults(refused_command(from_client(type="mission_start"))) == [
             "$.payload: expected an object"
         ]
 
-    def test_a_bad_frame_cannot_ask_for_a_huge_answer(self) -> None:
+    def test_a_decode_error_lists_a_limited_number_of_faults(self) -> None:
         filters = {"event_types": [0] * 50_000}
         error = refused_command(
             from_client(type="subscribe", payload={"topic": "x", "filters": filters})
@@ -76,7 +76,7 @@ class TestErrors:
         assert len(error.errors) == 100
         assert len(codec.encode(tp.ErrorResponse.from_error(error))) < 20_000
 
-    def test_nothing_that_was_received_is_in_an_error(self) -> None:
+    def test_a_decode_error_contains_no_received_value(self) -> None:
         secret = "s3cr3t-t0ken-value"
         frames = [
             from_client(type="authenticate", payload={"token": [secret]}),
@@ -101,11 +101,11 @@ class TestErrors:
 
 
 class TestUnknownFields:
-    def test_they_are_ignored(self) -> None:
+    def test_unknown_fields_are_ignored_by_default(self) -> None:
         frame = from_client(type="unsubscribe", payload={"topic": "x", "zzz": [1]}, zzz=1)
         assert codec.decode_command(frame).payload == tp.Unsubscribe(topic="x")
 
-    def test_they_are_refused_if_so_told_with_their_places(self) -> None:
+    def test_forbidden_unknown_fields_are_reported_with_their_paths(self) -> None:
         filters = {"mission_id": None, "a key": 1, "k" * 100: 1}
         payload = {"topic": "x", "filters": filters, "zzz": 1, "category": "subscription"}
         frame = from_client(type="subscribe", payload=payload, reply_to=ID)
@@ -116,17 +116,17 @@ class TestUnknownFields:
             "$.reply_to: expected no such field",
         ]
 
-    def test_what_the_contract_names_is_no_unknown_field(self) -> None:
+    def test_tags_and_envelope_members_are_not_unknown_fields(self) -> None:
         frame = from_server(type="event.mission", reply_to=None, payload=PROGRESS)
         assert isinstance(strict.decode_server_message(frame).payload, tp.MissionProgress)
         ping = '{"type":"ping","payload":{"command":"ping"}}'
         assert strict.decode_command(ping).payload == tp.Ping()
 
-    def test_what_is_not_known_at_all_has_no_unknown_fields(self) -> None:
+    def test_unknown_messages_have_no_unknown_fields(self) -> None:
         error = refused_server_message(from_server(id=1, type="brand_new", extra=1), strict)
         assert [fault.path for fault in error.errors] == ["$.id"]
 
-    def test_events_and_bare_frames_too(self) -> None:
+    def test_unknown_fields_of_events_and_bare_frames_are_refused_if_forbidden(self) -> None:
         frame = from_server(type="event.mission", payload=PROGRESS, zzz=1)
         assert faults(refused_server_message(frame, strict)) == ["$.zzz: expected no such field"]
         error = refused_server_message('{"type":"ping","zzz":1}', strict)

@@ -19,7 +19,7 @@ def run(awaitable: Awaitable[object]) -> object:
     return asyncio.run(main())
 
 
-def test_async_and_plain_handlers() -> None:
+def test_dispatch_calls_plain_and_async_handlers() -> None:
     dispatcher: tp.Dispatcher[list[str]] = tp.Dispatcher()
 
     @dispatcher.handler(tp.StartMission)
@@ -46,7 +46,7 @@ def test_async_and_plain_handlers() -> None:
     }
 
 
-def test_what_is_around_every_command_goes_around_call() -> None:
+def test_an_overridden_call_wraps_every_command() -> None:
     class Noting(tp.Dispatcher[list[str]]):
         def call(self, command: tp.Command[R], context: list[str]) -> R | Awaitable[R]:
             context.append(type(command).__name__)
@@ -63,14 +63,14 @@ def test_what_is_around_every_command_goes_around_call() -> None:
     assert seen == ["Ping"]
 
 
-def test_a_command_without_a_handler_is_unknown() -> None:
+def test_dispatching_a_command_without_a_handler_raises_unknown_message() -> None:
     dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
     with pytest.raises(tp.UnknownMessageError) as caught:
         run(dispatcher.dispatch(tp.Ping(), None))
     assert tp.ErrorResponse.from_error(caught.value).code == "unknown_message"
 
 
-def test_one_command_has_one_handler() -> None:
+def test_a_second_handler_for_a_command_is_refused() -> None:
     dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
 
     def first(_: tp.Ping, __: None) -> tp.PongResponse:
@@ -89,7 +89,7 @@ def test_one_command_has_one_handler() -> None:
         register(first)
 
 
-def test_what_could_never_be_called_is_refused() -> None:
+def test_a_handler_that_cannot_be_called_with_a_command_is_refused() -> None:
     dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
     for no_command in (tp.MissionStarted, tp.AckResponse, "ping", run):
         with pytest.raises(tp.RegistryError, match="for the class of a command, not for"):
@@ -104,7 +104,7 @@ def test_what_could_never_be_called_is_refused() -> None:
     assert not dispatcher.handlers
 
 
-def test_what_a_handler_raises_passes_through() -> None:
+def test_dispatch_does_not_catch_what_a_handler_raises() -> None:
     dispatcher: tp.Dispatcher[None] = tp.Dispatcher()
 
     @dispatcher.handler(tp.CancelMission)

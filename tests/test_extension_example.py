@@ -148,7 +148,7 @@ DISCOVER = """
 """
 
 
-def test_the_wheels_are_what_is_imported(extended: Environment) -> None:
+def test_the_example_extension_is_imported_from_its_wheel(extended: Environment) -> None:
     script = """
         import tachikoma_deploy, tachikoma_proto, tachikoma_proto.testing
         from importlib.resources import files
@@ -160,7 +160,7 @@ def test_the_wheels_are_what_is_imported(extended: Environment) -> None:
         assert Path(line).resolve().is_relative_to(extended.folder.resolve())
 
 
-def test_the_tests_of_the_example_pass(extended: Environment, tmp_path: Path) -> None:
+def test_the_tests_of_the_example_extension_pass(extended: Environment, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__*"))
     shutil.copy(EXAMPLE / "pyproject.toml", tmp_path)
     pytest_here = [extended.python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -214,7 +214,9 @@ def frames(extended: Environment) -> list[str]:
     return must(extended.execute(CONVERSATION)).splitlines()
 
 
-def test_a_conversation(frames: list[str]) -> None:
+def test_a_server_and_a_client_exchange_messages_of_the_example_extension(
+    frames: list[str],
+) -> None:
     types = [json.loads(frame)["type"] for frame in frames]
     assert types == ["deploy_start", "deploy_status", "event.deploy"]
 
@@ -256,7 +258,9 @@ def test_importing_the_library_loads_no_extension(extended: Environment) -> None
     assert "deploy" not in must(extended.execute(script)).split()
 
 
-def test_two_extensions_side_by_side(extended: Environment, tmp_path: Path) -> None:
+def test_two_extensions_can_be_installed_side_by_side(
+    extended: Environment, tmp_path: Path
+) -> None:
     backup = distribution(tmp_path, "tachikoma-backup", BACKUP)
     categories = must(extended.execute(DISCOVER, backup)).split()
     assert categories[-2:] == ["backup", "deploy"], "in the order of the distributions' names"
@@ -271,7 +275,7 @@ def test_two_extensions_side_by_side(extended: Environment, tmp_path: Path) -> N
     ],
     ids=["category", "command", "response"],
 )
-def test_a_clash_names_both_distributions(
+def test_clashing_extensions_are_both_named(
     extended: Environment, tmp_path: Path, old: str, new: str, clash: str
 ) -> None:
     backup = distribution(tmp_path, "tachikoma-backup", BACKUP.replace(old, new))
@@ -292,7 +296,7 @@ def test_a_clash_names_both_distributions(
     ],
     ids=["missing-module", "raises", "missing-name", "str", "class"],
 )
-def test_an_extension_that_is_broken_is_named(
+def test_a_broken_extension_is_named(
     bare: Environment, tmp_path: Path, code: str, target: str, fault: str, cause: str
 ) -> None:
     broken = distribution(tmp_path, "tachikoma-broken", code, target=target)
@@ -304,9 +308,7 @@ def test_an_extension_that_is_broken_is_named(
     assert raised_from.startswith(f"cause: {cause}")
 
 
-def test_an_extension_with_a_field_that_has_no_place_on_the_wire_is_named(
-    bare: Environment, tmp_path: Path
-) -> None:
+def test_an_extension_with_an_unsupported_field_is_named(bare: Environment, tmp_path: Path) -> None:
     backup = distribution(tmp_path, "tachikoma-backup", BACKUP.replace("keep: U32", "keep: bytes"))
     printed = must(bare.execute(DISCOVER, backup))
     assert "RegistryError: tachikoma_backup.StartBackup.keep: bytes cannot be read" in printed
@@ -339,9 +341,7 @@ def test_the_command_line_knows_installed_extensions(
     assert summary["summary"]["bad"] == 0
 
 
-def test_the_command_line_names_an_extension_that_is_broken(
-    bare: Environment, tmp_path: Path
-) -> None:
+def test_the_command_line_names_a_broken_extension(bare: Environment, tmp_path: Path) -> None:
     broken = distribution(tmp_path, "tachikoma-broken", "1 / 0\n")
     line = [bare.python, "-m", "tachikoma_proto", "types", "--plugins"]
     result = run(line, path=[broken])

@@ -33,7 +33,7 @@ def test_every_message_is_frozen_slotted_keyword_only_and_documented(cls: type) 
     assert cls.__doc__
 
 
-def test_messages_are_values() -> None:
+def test_equal_messages_are_equal_and_hash_alike() -> None:
     one, other = tp.StartMission(mission_id=MISSION), tp.StartMission(mission_id=MISSION)
     assert one == other
     assert one != tp.StartMission(mission_id=UUID(int=1))
@@ -48,21 +48,23 @@ def test_messages_are_values() -> None:
 class TestSecrets:
     secret = "s3cr3t-t0ken-value"
 
-    def test_a_token_is_in_no_repr(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_the_repr_of_authenticate_hides_the_token(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         command = tp.Authenticate(token=self.secret)
         message = tp.Codec().decode_command(tp.Codec().encode(command))
         logging.getLogger("test").warning("%s %r", command, message)
         assert self.secret not in repr(command) + str(command) + repr(message) + caplog.text
         assert repr(command) == "Authenticate(token=***)"
 
-    def test_it_is_in_the_frame_and_in_the_field(self) -> None:
+    def test_a_secret_is_in_its_field_and_in_the_frame(self) -> None:
         command = tp.Authenticate(token=self.secret)
         assert command.token == self.secret
         assert self.secret in tp.Codec().encode(command)
 
 
 class TestConstructors:
-    def test_ack(self) -> None:
+    def test_ack_constructors(self) -> None:
         assert tp.AckResponse.ok() == tp.AckResponse(success=True)
         assert tp.AckResponse.ok("started") == tp.AckResponse(success=True, message="started")
         assert tp.AckResponse.failure("no") == tp.AckResponse(success=False, message="no")
@@ -76,7 +78,9 @@ class TestConstructors:
             (tp.ErrorResponse.permission_denied(), "permission_denied"),
         ],
     )
-    def test_errors(self, response: tp.ErrorResponse, code: str) -> None:
+    def test_error_response_constructors_have_the_texts_of_the_reference(
+        self, response: tp.ErrorResponse, code: str
+    ) -> None:
         assert response.code == code
         assert response.message
         assert response.details is None
@@ -84,7 +88,7 @@ class TestConstructors:
         assert detailed.details == {"a": [1]}
         assert attrs.evolve(detailed, details=None) == response
 
-    def test_an_error_response_says_what_an_error_says(self) -> None:
+    def test_an_error_response_from_a_protocol_error_lists_its_faults(self) -> None:
         error = tp.InvalidMessageError(errors=[tp.FieldError("$.id", "a UUID")])
         assert tp.ErrorResponse.from_error(error) == tp.ErrorResponse(
             code="invalid_message",
@@ -96,24 +100,24 @@ class TestConstructors:
             code="rate_limited", message="slow down"
         )
 
-    def test_pong_has_the_present_time(self) -> None:
+    def test_pong_now_has_the_present_time(self) -> None:
         before = datetime.now(UTC)
         assert before <= tp.PongResponse.now().timestamp_datetime <= datetime.now(UTC)
 
 
 class TestTextTimes:
-    def test_they_stay_text_and_are_read_on_demand(self) -> None:
+    def test_text_times_stay_text_and_are_parsed_by_a_property(self) -> None:
         text = "1 March 2026 02:00"
         event = tp.Maintenance(message="upgrade", starts_at=text, duration_minutes=30)
         assert event.starts_at == text
         assert event.starts_at_datetime == datetime(2026, 3, 1, 2, tzinfo=UTC)
 
-    def test_one_that_may_be_missing(self) -> None:
+    def test_a_missing_text_time_is_parsed_as_none(self) -> None:
         assert tp.AuthResponse(authenticated=False).expires_at_datetime is None
         good = tp.AuthResponse(authenticated=True, expires_at="2026-01-02T04:04:05Z")
         assert good.expires_at_datetime == datetime(2026, 1, 2, 4, 4, 5, tzinfo=UTC)
 
-    def test_text_that_is_no_time(self) -> None:
+    def test_a_text_time_that_cannot_be_parsed_raises_invalid_message(self) -> None:
         info = tp.SessionInfoResponse(
             session_id=MISSION, authenticated=False, subscriptions=(), connected_at="just now"
         )
@@ -122,7 +126,7 @@ class TestTextTimes:
         assert str(caught.value) == "$.payload.connected_at: expected a date and a time"
 
 
-def test_topics_are_those_of_the_categories() -> None:
+def test_topic_constants_are_the_topics_of_the_categories() -> None:
     categories = tp.Registry().categories
     assert tp.topics.MISSIONS == categories["mission"].topic == "missions"
     assert tp.topics.FORGE_SESSIONS == categories["forge"].topic == "forge_sessions"
@@ -131,7 +135,7 @@ def test_topics_are_those_of_the_categories() -> None:
     assert tp.topics.forge_session(MISSION) == f"forge_sessions/{MISSION}"
 
 
-def test_message_types_are_those_of_the_registry() -> None:
+def test_message_type_constants_are_the_types_of_the_registry() -> None:
     constants = {
         value
         for name, value in vars(tp.message_types).items()
@@ -143,7 +147,7 @@ def test_message_types_are_those_of_the_registry() -> None:
     assert not tp.message_types.is_event("eventual")
 
 
-def test_errors_can_be_pickled_whole() -> None:
+def test_every_error_survives_pickle_and_copy() -> None:
     error = tp.UnknownMessageError(errors=[tp.FieldError("$.type", "x")], message_id=MISSION)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is tp.UnknownMessageError

@@ -24,7 +24,7 @@ def decode(sender: Sender, frame: str | bytes) -> Any:
 
 @pytest.mark.parametrize("declaration", SPECS, ids=lambda declaration: declaration.cls.__name__)
 @given(data=st.data())
-def test_every_message_is_read_as_it_was_written(
+def test_every_message_is_decoded_as_it_was_encoded(
     declaration: MessageDeclaration, data: st.DataObject
 ) -> None:
     message = data.draw(messages(declaration.cls))
@@ -37,14 +37,16 @@ def test_every_message_is_read_as_it_was_written(
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
-def test_any_bytes_whatever_raise_a_protocol_error_or_nothing(frame: bytes | str) -> None:
+def test_decoding_any_bytes_raises_a_protocol_error_or_nothing(frame: bytes | str) -> None:
     for sender in Sender:
         with suppress(tp.ProtocolError):
             decode(sender, frame)
 
 
 @given(mutated_frames())
-def test_mutated_frames_raise_a_protocol_error_or_are_read(case: tuple[Sender, str]) -> None:
+def test_decoding_a_mutated_frame_raises_a_protocol_error_or_nothing(
+    case: tuple[Sender, str],
+) -> None:
     sender, frame = case
     try:
         message = decode(sender, frame)
@@ -71,7 +73,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(ACCEPTED), st.data())
-def test_frames_with_other_values_raise_a_protocol_error_or_are_read(
+def test_decoding_a_frame_with_other_values_raises_a_protocol_error_or_nothing(
     vector: dict[str, Any], data: st.DataObject
 ) -> None:
     frame = json.loads(vector["frame"])

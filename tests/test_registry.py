@@ -32,7 +32,7 @@ def space() -> tp.Category:
     return category
 
 
-def test_a_category_is_seen_by_the_codec_without_more() -> None:
+def test_a_codec_reads_and_writes_an_added_category() -> None:
     codec = tp.Codec(tp.Registry([space()]))
     rocket = UUID(int=1)
     for payload in (Launch(rocket=rocket), Launched(rocket=rocket), LiftOff(rocket=rocket)):
@@ -45,7 +45,7 @@ def test_a_category_is_seen_by_the_codec_without_more() -> None:
     ), "a registry without the category does not know it"
 
 
-def test_what_a_registry_says_of_a_message() -> None:
+def test_a_registry_finds_declarations_by_class_and_by_type() -> None:
     registry = tp.Registry([space()])
     declaration = registry.declaration_of(Launch)
     assert declaration is not None
@@ -65,20 +65,20 @@ def test_what_a_registry_says_of_a_message() -> None:
     assert tp.Registry().declaration_of(Launch) is None
 
 
-def test_decorators_hand_the_class_back() -> None:
+def test_category_decorators_return_the_class_unchanged() -> None:
     assert tp.Category("a").command("a_launch")(Launch) is Launch
     assert tp.Category("b").event("lift_off")(LiftOff) is LiftOff
     assert tp.Category("c").response("launched")(Launched) is Launched
 
 
-def test_the_tag_of_a_command_is_its_type_unless_told() -> None:
+def test_the_tag_of_a_command_defaults_to_its_type() -> None:
     category = tp.Category("a")
     category.command("a_launch")(Launch)
     (declaration,) = category.declarations
     assert declaration.tag == "a_launch"
 
 
-def test_declaring_has_no_effect_outside() -> None:
+def test_declaring_a_category_changes_no_other_registry() -> None:
     space()
     assert "space" not in tp.Registry().categories
 
@@ -99,7 +99,7 @@ def test_the_built_in_categories_are_sealed_from_the_start() -> None:
         mission.event("launched")(LiftOff)
 
 
-def test_every_command_names_its_reply() -> None:
+def test_every_built_in_command_declares_its_reply() -> None:
     replies = {s.message_type: s.reply for s in tp.Registry() if s.kind is MessageKind.COMMAND}
     assert replies["subscribe"] is tp.AckResponse
     assert replies["mission_status"] is tp.MissionStatusResponse
@@ -116,7 +116,9 @@ def test_every_command_names_its_reply() -> None:
         ("a", None, "id", "has a key but no topic"),
     ],
 )
-def test_names_are_names(name: str, topic: str | None, key: str | None, text: str) -> None:
+def test_a_category_with_an_invalid_name_topic_or_key_is_refused(
+    name: str, topic: str | None, key: str | None, text: str
+) -> None:
     with pytest.raises(tp.RegistryError, match=text):
         tp.Category(name, topic=topic, key=key)
 
@@ -140,7 +142,7 @@ def test_a_secret_field_shows_in_no_repr() -> None:
 
 
 @pytest.mark.parametrize("kind", [float, bool, tuple[str, ...], dict[str, str], tp.Json])
-def test_a_key_has_one_text_on_the_wire(kind: object) -> None:
+def test_a_key_whose_type_cannot_stand_in_a_topic_is_refused(kind: object) -> None:
     space = tp.Category("space", topic="rockets", key="rocket")
 
     @space.event("started")
@@ -152,12 +154,12 @@ def test_a_key_has_one_text_on_the_wire(kind: object) -> None:
         tp.Registry([space])
 
 
-def test_categories_come_in_a_list() -> None:
+def test_a_registry_of_a_bare_category_raises_type_error() -> None:
     with pytest.raises(TypeError, match="put the one into a list"):
         tp.Registry(tp.Category("space"))  # type: ignore[arg-type]
 
 
-def test_a_key_is_a_field_of_some_event() -> None:
+def test_a_key_that_no_event_has_is_refused() -> None:
     space = tp.Category("space", topic="rockets", key="rokcet")
 
     @space.event("started")

@@ -18,7 +18,9 @@ CONFIG = tp.ServerConfig(require_auth=False, max_message_size=1000, rate_limit=5
 
 
 @given(st.lists(FRAMES, max_size=10), st.booleans())
-def test_a_server_answers_every_frame_once(frames: list[str | bytes], opens_up: bool) -> None:
+def test_a_server_session_answers_every_frame_once(
+    frames: list[str | bytes], opens_up: bool
+) -> None:
     config = CONFIG if opens_up else tp.ServerConfig(rate_limit=None)
     session = tp.Hub(CODEC, config).open(now=0.0)
     for now, frame in enumerate(frames):
@@ -40,7 +42,7 @@ def test_a_server_answers_every_frame_once(frames: list[str | bytes], opens_up: 
 
 
 @given(st.lists(FRAMES, max_size=10))
-def test_a_client_survives_every_frame(frames: list[str | bytes]) -> None:
+def test_a_client_session_survives_every_frame(frames: list[str | bytes]) -> None:
     session = tp.ClientSession(CODEC, now=0.0)
     asked = session.request(tp.Ping())
     session.next_frame()
@@ -52,7 +54,7 @@ def test_a_client_survives_every_frame(frames: list[str | bytes]) -> None:
     assert event is not None
 
 
-def test_a_server_reads_what_its_codec_reads() -> None:
+def test_a_server_session_reads_what_its_codec_reads() -> None:
     for vector in ACCEPTED:
         if vector["side"] == Sender.CLIENT.value:
             config = tp.ServerConfig(require_auth=False, max_message_size=2**20)

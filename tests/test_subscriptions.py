@@ -50,12 +50,14 @@ def receivers(
         ),
     ],
 )
-def test_a_topic_covers_what_is_below_it(topic: str, event: tp.Event, is_covered: bool) -> None:
+def test_a_subscription_to_a_topic_includes_its_subtopics(
+    topic: str, event: tp.Event, is_covered: bool
+) -> None:
     assert bool(receivers(event, topic)) is is_covered
 
 
 @pytest.mark.parametrize("topic", ["", "nope", "mission", "missions/", "missions//a", "/missions"])
-def test_a_topic_that_no_category_owns_is_not_found(topic: str) -> None:
+def test_subscribing_to_a_topic_without_a_category_is_not_found(topic: str) -> None:
     with pytest.raises(tp.CommandError, match="topic not found") as caught:
         index_of().add("me", topic)
     assert caught.value.code == "not_found"
@@ -77,11 +79,11 @@ def test_a_topic_that_no_category_owns_is_not_found(topic: str) -> None:
         (Filters(mission_id=ONE, event_types=("failed",)), False),
     ],
 )
-def test_all_filters_that_are_given_must_hold(filters: Filters, passes: bool) -> None:
+def test_an_event_has_to_match_all_filters(filters: Filters, passes: bool) -> None:
     assert bool(receivers(progress(), tp.topics.MISSIONS, filters)) is passes
 
 
-def test_an_event_reaches_a_subscriber_once() -> None:
+def test_an_event_reaches_a_session_with_overlapping_subscriptions_once() -> None:
     index = index_of()
     index.add("both", tp.topics.MISSIONS)
     index.add("both", tp.topics.mission(ONE))
@@ -99,7 +101,7 @@ def test_a_second_subscription_to_a_topic_replaces_the_first() -> None:
 
 
 @pytest.mark.parametrize("form", [str(ONE).upper(), ONE.hex, f"{{{ONE}}}", f"urn:uuid:{ONE}"])
-def test_a_uuid_names_a_topic_in_all_its_forms(form: str) -> None:
+def test_a_topic_may_hold_a_uuid_in_any_form(form: str) -> None:
     index = index_of()
     one = UUID(int=0xAB)
     form = form.replace(str(ONE), str(one)).replace(str(ONE).upper(), str(one).upper())
@@ -111,7 +113,7 @@ def test_a_uuid_names_a_topic_in_all_its_forms(form: str) -> None:
     assert len(index) == 0
 
 
-def test_leaving_a_topic_that_one_is_not_in_is_not_found() -> None:
+def test_unsubscribing_from_a_topic_without_subscription_is_not_found() -> None:
     index = index_of()
     index.add("other", tp.topics.MISSIONS)
     with pytest.raises(tp.CommandError, match="subscription not found") as caught:
@@ -147,7 +149,9 @@ def keyed(kind: object, value: object) -> tuple[tp.Category, tp.Event]:
         (str, "eu/north", "deploys/eu"),
     ],
 )
-def test_events_of_extensions_go_by_their_key(kind: object, value: object, topic: str) -> None:
+def test_events_of_an_extension_go_to_the_topic_of_their_key(
+    kind: object, value: object, topic: str
+) -> None:
     category, event = keyed(kind, value)
     assert receivers(event, topic, None, category) == ["me"]
     assert receivers(event, "deploys", None, category) == ["me"]
@@ -155,13 +159,15 @@ def test_events_of_extensions_go_by_their_key(kind: object, value: object, topic
 
 
 @pytest.mark.parametrize(("kind", "value"), [(str | None, None), (str, "")])
-def test_an_event_without_a_key_goes_to_the_topic_alone(kind: object, value: object) -> None:
+def test_an_event_without_a_key_goes_to_the_category_topic_only(
+    kind: object, value: object
+) -> None:
     category, event = keyed(kind, value)
     assert receivers(event, "deploys", None, category) == ["me"]
     assert receivers(event, "deploys/None", None, category) == []
 
 
-def test_a_scalar_of_an_extension_is_a_key_as_it_is_written() -> None:
+def test_a_scalar_key_stands_in_a_topic_as_on_the_wire() -> None:
     category = tp.Category("deploy", topic="deploys", key="version")
 
     class Scalar:
@@ -180,7 +186,7 @@ def test_a_scalar_of_an_extension_is_a_key_as_it_is_written() -> None:
     assert receivers(Released(version=Scalar("1.2")), "deploys/1.2", None, category) == ["me"]
 
 
-def test_categories_may_share_a_topic() -> None:
+def test_two_categories_may_share_a_topic() -> None:
     audit = tp.Category("audit", topic="missions", key="mission_id")
 
     @audit.event("viewed")
@@ -193,7 +199,7 @@ def test_categories_may_share_a_topic() -> None:
     assert receivers(progress(), tp.topics.MISSIONS, only_viewed, audit) == []
 
 
-def test_filters_find_the_fields_of_extensions() -> None:
+def test_filters_apply_to_fields_of_extensions() -> None:
     audit = tp.Category("audit", topic="audit")
 
     @audit.event("viewed")
@@ -208,7 +214,7 @@ def test_filters_find_the_fields_of_extensions() -> None:
     assert receivers(Viewed(), "audit", Filters(session_id=ONE), audit) == []
 
 
-def test_what_nobody_can_subscribe_to_is_refused() -> None:
+def test_publishing_an_event_that_no_topic_or_category_holds_is_refused() -> None:
     quiet = tp.Category("quiet")
 
     @quiet.event("said")
@@ -276,7 +282,7 @@ def is_received(event: tp.Event, topic: str, filters: Filters | None) -> bool:
 
 
 @given(steps=STEPS, event=EVENTS)
-def test_the_index_finds_what_a_search_finds(
+def test_the_subscription_index_finds_the_same_sessions_as_a_search(
     steps: list[tuple[str, str, str, Filters | None]], event: tp.Event
 ) -> None:
     index = index_of()

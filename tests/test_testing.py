@@ -74,7 +74,7 @@ TYPES: testing.Types = {Fraction: st.fractions()}
 
 
 @given(messages(Everything, category(), types=TYPES))
-def test_what_is_made_up_fits_its_field(message: Everything) -> None:
+def test_generated_messages_fit_their_fields(message: Everything) -> None:
     assert (
         "".join(character for character in message.text if "\ud800" <= character <= "\udfff") == ""
     )
@@ -109,7 +109,7 @@ def test_what_is_made_up_fits_its_field(message: Everything) -> None:
         lambda m: len(m.unique) == 2,
     ],
 )
-def test_what_is_rare_is_made_up_too(is_found: Any) -> None:
+def test_generated_messages_include_rare_values(is_found: Any) -> None:
     quickly = settings(  # finding is all: no shrinking
         phases=[Phase.generate], database=None, derandomize=True, max_examples=1000
     )
@@ -117,7 +117,9 @@ def test_what_is_rare_is_made_up_too(is_found: Any) -> None:
 
 
 @given(envelopes(tp.StartMission), envelopes(tp.MissionStarted), envelopes(tp.AckResponse))
-def test_envelopes_are_those_of_the_side_that_speaks(command: Any, event: Any, reply: Any) -> None:
+def test_generated_envelopes_belong_to_the_sender_of_the_message(
+    command: Any, event: Any, reply: Any
+) -> None:
     assert isinstance(command, tp.IncomingMessage)
     assert isinstance(event, tp.OutgoingMessage)
     assert isinstance(reply, tp.OutgoingMessage)
@@ -125,13 +127,13 @@ def test_envelopes_are_those_of_the_side_that_speaks(command: Any, event: Any, r
 
 
 @given(json_values())
-def test_free_json_comes_back_from_the_wire(value: object) -> None:
+def test_generated_json_survives_a_round_trip(value: object) -> None:
     error = tp.ErrorResponse(code="c", message="", details=value)
     read = tp.Codec().decode_server_message(tp.Codec().encode(error))
     assert read.payload == error
 
 
-def test_a_scalar_that_has_no_strategy_is_found_out_at_once() -> None:
+def test_a_scalar_without_a_strategy_fails_at_once() -> None:
     with pytest.raises(LookupError, match=r"Fraction is a scalar .* pass types=\{Fraction: …\}"):
         messages(Everything, category())
     with pytest.raises(LookupError, match="Everything is in no category of <Registry: "):
@@ -140,7 +142,7 @@ def test_a_scalar_that_has_no_strategy_is_found_out_at_once() -> None:
         envelopes(Everything)
 
 
-def test_a_strategy_of_ones_own_goes_before() -> None:
+def test_a_given_strategy_takes_precedence() -> None:
     types: testing.Types = {**TYPES, str: st.just("mine"), Tree: st.just(Tree(name="oak"))}
     message = find(messages(Everything, category(), types=types), lambda _: True)
     assert (message.text, message.tree) == ("mine", Tree(name="oak"))
@@ -149,20 +151,20 @@ def test_a_strategy_of_ones_own_goes_before() -> None:
 # check_round_trip
 
 
-def test_every_built_in_message_comes_back() -> None:
+def test_check_round_trip_passes_for_every_built_in_message() -> None:
     check_round_trip(tp.Registry(), examples=10)
 
 
-def test_every_kind_of_field_comes_back() -> None:
+def test_check_round_trip_passes_for_every_kind_of_field() -> None:
     check_round_trip(category(), types=TYPES)
 
 
-def test_with_a_codec_of_ones_own() -> None:
+def test_check_round_trip_uses_a_given_codec() -> None:
     codec = tp.Codec(tp.Registry([category()]), forbid_unknown_fields=True)
     check_round_trip(codec.registry, types=TYPES, codec=codec, examples=5)
 
 
-def test_every_message_that_does_not_come_back_is_named() -> None:
+def test_check_round_trip_names_every_message_that_fails() -> None:
     lossy = tp.Category("lossy")
     lossy.scalar(Fraction, wire=int, read=Fraction, write=int, expected="a fraction")
 
@@ -190,7 +192,7 @@ def test_every_message_that_does_not_come_back_is_named() -> None:
     assert "comes back as" in text
 
 
-def test_a_message_that_cannot_be_written_is_named_with_the_error() -> None:
+def test_check_round_trip_names_a_message_that_cannot_be_encoded() -> None:
     narrow = tp.Category("narrow")
 
     @narrow.response("narrow")
@@ -202,7 +204,7 @@ def test_a_message_that_cannot_be_written_is_named_with_the_error() -> None:
         check_round_trip(narrow, types={tp.U32: st.just(-1)})
 
 
-def test_a_validator_needs_a_strategy_of_its_own() -> None:
+def test_a_field_whose_validator_refuses_generated_values_needs_a_strategy() -> None:
     strict = tp.Category("strict")
 
     def check_even(_: object, __: object, value: int) -> None:
@@ -218,7 +220,7 @@ def test_a_validator_needs_a_strategy_of_its_own() -> None:
     check_round_trip(strict, types={Strict: evens})
 
 
-def test_nothing_to_check_is_a_failure() -> None:
+def test_check_round_trip_of_nothing_fails() -> None:
     with pytest.raises(AssertionError, match="has no message to check"):
         check_round_trip(tp.Category("empty"))
 
@@ -241,11 +243,11 @@ ACCEPTED = {
 REFUSED = {"id": "2", "label": "not/json", "side": "server", "frame": "[]", "verdict": "reject"}
 
 
-def test_all_vectors_of_the_contract_hold() -> None:
+def test_check_vectors_passes_for_the_vectors_of_the_contract() -> None:
     assert check_vectors(VECTORS) == check_vectors(str(VECTORS), tp.Registry()) >= 934
 
 
-def test_lines_will_do() -> None:
+def test_check_vectors_takes_lines() -> None:
     assert check_vectors([json.dumps(ACCEPTED), "", json.dumps(REFUSED)]) == 2
 
 
@@ -264,13 +266,13 @@ def test_lines_will_do() -> None:
     ],
     ids=["accepted", "refused", "type", "payload", "frame", "verdict"],
 )
-def test_a_vector_that_fails_is_named(change: dict[str, Any], text: str) -> None:
+def test_check_vectors_names_a_vector_that_fails(change: dict[str, Any], text: str) -> None:
     with pytest.raises(AssertionError) as caught:
         check_vectors([json.dumps(ACCEPTED | change), json.dumps(REFUSED)])
     assert str(caught.value).startswith(f"1 of 2 vectors fail:\n  {text}")
 
 
-def test_true_is_no_number_in_a_canonical_payload() -> None:
+def test_check_vectors_distinguishes_true_from_one() -> None:
     ack = {"type": "ack", "id": str(UUID(int=1)), "timestamp": "2026-01-02T03:04:05Z"}
     vector = {
         "side": "server",
@@ -282,7 +284,7 @@ def test_true_is_no_number_in_a_canonical_payload() -> None:
         check_vectors([json.dumps(vector)])
 
 
-def test_every_vector_that_fails_is_named_and_every_line_that_is_none() -> None:
+def test_check_vectors_names_every_failure_and_every_bad_line() -> None:
     lines = [json.dumps(ACCEPTED | {"verdict": "reject"}), "nonsense", "{}", "[]"]
     with pytest.raises(AssertionError) as caught:
         check_vectors(lines)
@@ -296,7 +298,7 @@ def test_every_vector_that_fails_is_named_and_every_line_that_is_none() -> None:
     ]
 
 
-def test_no_vectors_are_a_failure() -> None:
+def test_check_vectors_of_nothing_fails() -> None:
     with pytest.raises(AssertionError, match="there are no vectors to check"):
         check_vectors(["", "\n"])
 
@@ -304,7 +306,7 @@ def test_no_vectors_are_a_failure() -> None:
 # hypothesis stays optional
 
 
-def test_without_hypothesis_vectors_are_checked_and_the_rest_says_what_to_install() -> None:
+def test_without_hypothesis_only_check_vectors_works() -> None:
     script = f"""
 import sys
 sys.modules["hypothesis"] = None
@@ -321,7 +323,7 @@ for name in ("messages", "check_round_trip"):
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_its_names_are_there() -> None:
+def test_every_public_name_of_the_testing_module_exists() -> None:
     assert all(hasattr(testing, name) for name in testing.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nope'"):
         _ = testing.nope

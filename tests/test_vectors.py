@@ -25,7 +25,7 @@ def codec() -> tp.Codec:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=IDS)
-def test_vector(codec: tp.Codec, vector: dict[str, Any]) -> None:
+def test_a_conformance_vector_gets_its_verdict(codec: tp.Codec, vector: dict[str, Any]) -> None:
     if vector["verdict"] == "reject":
         with pytest.raises(tp.ProtocolError) as caught:
             read(codec, Sender(vector["side"]), vector["frame"])
@@ -43,6 +43,6 @@ def test_vector(codec: tp.Codec, vector: dict[str, Any]) -> None:
     )
 
 
-def test_vectors_are_there() -> None:
+def test_there_are_conformance_vectors_of_both_verdicts() -> None:
     assert len(VECTORS) >= 934
     assert {v["verdict"] for v in VECTORS} == {"accept", "reject"}
