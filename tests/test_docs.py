@@ -17,7 +17,6 @@ import pytest
 
 import tachikoma_proto as tp
 from tachikoma_proto import session, testing
-from tachikoma_proto.declare.annotations import collect_records
 from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
@@ -183,7 +182,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 def test_the_tables_of_the_wire_contract_are_those_of_the_registry() -> None:
     text = WIRE.read_text(encoding="utf-8")
     registry = Registry()
-    records = collect_records(declaration.cls for declaration in registry)
+    records = registry.records
     for declaration in registry:
         fields = ", ".join(describe_field(field, records) for field in records[declaration.cls])
         reply = registry.declaration_of(declaration.reply) if declaration.reply else None

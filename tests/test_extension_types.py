@@ -248,7 +248,7 @@ def divide(instance: object, attribute: object, value: int) -> None:
 )
 def test_a_validator_refuses_without_showing_the_value(validator: Any, value: int) -> None:
     cls = message_of(int, validator=validator)
-    assert faults(cls, {"v": value}) == [("$.payload", "a valid M")]
+    assert faults(cls, {"v": value}) == [("$.payload.v", "a value that its validator accepts")]
 
 
 def test_what_a_scalar_reads_is_of_its_type() -> None:
@@ -278,7 +278,7 @@ WRITTEN: list[tuple[Any, Any, str, str]] = [
         "",
         "a datetime with a time zone, of the years 1 to 9999 in UTC",
     ),
-    (Json, {"a": float("inf")}, "", "a finite number"),
+    (Json, {"a": float("inf")}, ".a", "a finite number"),
     (Color, "red", "", "a member of Color"),
     (Size, "small", "", "a member of Size"),
     (Access, Access.READ | Access.WRITE, "", "a member of Access"),

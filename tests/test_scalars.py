@@ -7,8 +7,14 @@ from uuid import RFC_4122, UUID, SafeUUID
 import pytest
 from hypothesis import given, strategies as st
 
-from tachikoma_proto.wire.timestamps import format_timestamp, parse_text_time, parse_timestamp
-from tachikoma_proto.wire.uuids import format_uuid, new_uuid, parse_uuid
+from tachikoma_proto.wire.formats import (
+    format_timestamp,
+    format_uuid,
+    new_uuid,
+    parse_text_time,
+    parse_timestamp,
+    parse_uuid,
+)
 
 PLAIN = "67e55044-10b1-426f-9247-bb680e5fe0c8"
 

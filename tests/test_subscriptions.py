@@ -1,10 +1,11 @@
 """Which event goes to whom."""
 
 import enum
+from typing import Any
 from uuid import UUID
 
 import pytest
-from attrs import field, frozen
+from attrs import NOTHING, field, frozen
 from hypothesis import given, strategies as st
 
 import tachikoma_proto as tp
@@ -129,10 +130,12 @@ class Stage(enum.Enum):
 def keyed(kind: object, value: object) -> tuple[tp.Category, tp.Event]:
     category = tp.Category("deploy", topic="deploys", key="deploy_id")
 
+    default: Any = None if kind == str | None else NOTHING
+
     @category.event("started")
     @frozen(kw_only=True)
     class Started(tp.Event):
-        deploy_id: kind = field(default=None)  # type: ignore[valid-type]
+        deploy_id: kind = field(default=default)  # type: ignore[valid-type]
 
     return category, Started(deploy_id=value)
 

@@ -8,7 +8,7 @@ Rules:
   kept as unknown, and is not bad.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, TypeAlias
 
 from attrs import frozen
@@ -94,10 +94,8 @@ def _read_of_either(codec: Codec, content: JsonObject) -> Captured:
 def _attempt(
     codec: Codec, content: JsonObject, sender: Sender, message_type: str | None
 ) -> Captured:
-    is_client = sender is Sender.CLIENT
-    read: Callable[[JsonObject], Message]
-    read = codec.reader.command if is_client else codec.reader.server_message
     try:
-        return Captured(sender=sender, type=message_type, message=read(content))
+        message = codec.structure_frame(content, sender)
+        return Captured(sender=sender, type=message_type, message=message)
     except ProtocolError as error:
         return Captured(sender=sender, type=message_type, error=error)

@@ -9,12 +9,9 @@ Rules:
 * Who gave options rather than fields is told of options: a path goes by the name that it has there.
 """
 
-import enum
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, get_origin
-from uuid import UUID
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -25,20 +22,22 @@ from tachikoma_proto.declare.bases import Command
 from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.declare.shapes import (
     Array,
-    Leaf,
+    Choice,
+    Custom,
+    FreeJson,
+    Identifier,
     Maybe,
     Record,
     RecordField,
     Shape,
+    Text,
+    Timestamp,
     holds_secrets,
-    nested_in,
+    innermost,
     without_none,
 )
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.registry.registry import Registry
-
-TEXTS: Final = (str, UUID, datetime)
-"""What is written on the wire as a text."""
 
 C = TypeVar("C", bound=Command[Any])
 
@@ -163,8 +162,9 @@ def _field(registry: Registry, cls: type, name: str, where: str) -> RecordField:
 
 
 def _refuse_secret(registry: Registry, target: _Target) -> None:
-    nested = nested_in(target.field.shape)
-    if target.field.secret or any(holds_secrets(cls, registry.records) for cls in nested):
+    inner = innermost(target.field.shape)
+    is_record = isinstance(inner, Record)
+    if target.field.secret or (is_record and holds_secrets(inner.type, registry.records)):
         raise CommandError(
             f"{target.name} is secret, and others can see a command line; {TOKEN_HINT}, "
             "and is sent by itself"
@@ -175,26 +175,24 @@ def _value(registry: Registry, shape: Shape, text: str, name: str) -> Any:
     match shape:
         case Maybe(inner):
             return _value(registry, inner, text, name)
-        case Array(_, inner) if _is_text(registry, inner) and not text.lstrip().startswith("["):
+        case Array(_, _, inner) if _is_text(inner) and not text.lstrip().startswith("["):
             return text.split(",") if text else []
-        case _ if _is_text(registry, shape):
+        case _ if _is_text(shape):
             return text
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        if shape == Leaf(Any, "json"):
+        if isinstance(shape, FreeJson):
             raise CommandError(f"{name}: expected JSON") from None
     return text  # the codec says what was expected in its place
 
 
-def _is_text(registry: Registry, shape: Shape) -> bool:
-    if not isinstance(shape, Leaf):
-        return False
-    kind = shape.type
-    if kind in registry.scalars:
-        kind = registry.scalars[kind].wire
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return all(isinstance(member.value, str) for member in kind)
-    if get_origin(kind) is Literal:
-        return all(isinstance(value, str) for value in get_args(kind))
-    return kind in TEXTS
+def _is_text(shape: Shape) -> bool:
+    """Return whether what stands in a shape is a string on the wire."""
+    match shape:
+        case Custom():
+            return _is_text(shape.wire)
+        case Choice():
+            return all(isinstance(wire, str) for wire, _ in shape.members)
+        case _:
+            return isinstance(shape, (Text, Identifier, Timestamp))

@@ -1,6 +1,5 @@
 """Messages as JSON for people and logs, with secrets masked."""
 
-import json
 from typing import Any
 
 from tachikoma_proto.cli.capture import Message
@@ -16,7 +15,7 @@ def redacted(codec: Codec, message: Message) -> dict[str, Any]:
         codec: Writes the frame.
         message: The message.
     """
-    frame: dict[str, Any] = json.loads(codec.encode_message(message))
+    frame = codec.unstructure_message(message)
     cls = type(message.payload)
     if cls in codec.registry.records and "payload" in frame:
         frame["payload"] = _masked(codec.registry.records, Record(cls), frame["payload"])
@@ -29,7 +28,7 @@ def _masked(records: Records, shape: Shape, value: Any) -> Any:
     match shape:
         case Maybe(inner):
             return _masked(records, inner, value)
-        case Array(_, inner):
+        case Array(_, _, inner):
             return [_masked(records, inner, item) for item in value]
         case Map(_, inner):
             return {key: _masked(records, inner, item) for key, item in value.items()}

@@ -26,7 +26,7 @@ from tachikoma_proto.messages.events import (
     MissionFailed,
     MissionProgress,
 )
-from tachikoma_proto.wire.timestamps import format_timestamp
+from tachikoma_proto.wire.formats import format_timestamp
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The codec: text ⇄ messages, and the cattrs converter that says what a message is."""

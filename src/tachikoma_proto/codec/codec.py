@@ -1,35 +1,51 @@
 """The codec: text ⇄ typed messages.
 
+Text becomes a JSON object in the strict reader (``wire.json_reader``) and a message in the
+converter (``codec.converter``); a message becomes text the other way round. The compiled engine,
+where it was built, does both in one step for what it is sure of; the converter decides the rest.
+
 Rules:
 
-* Text → JSON object (``json_reader``) → message (``converter``); message → text.
-* A frame is judged whole: every fault of the envelope and of the payload is in one error, and
-  the frame's ``id`` with them.
-* What is written is what this codec would read, but for its size.
+* A frame is judged whole: every fault of the envelope and of the payload is in one error, and the
+  frame's ``id`` with them.
+* What is written is what this codec would read.
 * The converter and its hooks are made when they are first needed.
 """
 
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from cattrs import Converter
 
 from tachikoma_proto.codec.converter import make_converter
-from tachikoma_proto.codec.converter.frame_reader import FrameReader, ServerPayload
+from tachikoma_proto.codec.converter.faults import DecodeFaults
+from tachikoma_proto.codec.converter.frames import (
+    AnyEnvelope,
+    FrameReader,
+    FrameWriter,
+    ServerPayload,
+    not_held,
+    to_text,
+)
 from tachikoma_proto.declare.bases import Command
 from tachikoma_proto.declare.declarations import MessageKind, Sender
-from tachikoma_proto.errors import EncodeError, FieldError, InvalidMessageError, ProtocolError
+from tachikoma_proto.declare.shapes import REFUSALS, Record, depth_of
+from tachikoma_proto.errors import (
+    EncodeError,
+    FieldError,
+    InvalidMessageError,
+    ProtocolError,
+    UnknownMessageError,
+)
 from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
+from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.wire.json_reader import MAX_DEPTH, Frame, read_object
-from tachikoma_proto.wire.json_tokens import is_too_deep
-from tachikoma_proto.wire.timestamps import utc_now
-from tachikoma_proto.wire.uuids import new_uuid
-
-if TYPE_CHECKING:
-    from tachikoma_proto.codec.converter.frame_writer import FrameWriter
+from tachikoma_proto.wire.formats import new_uuid, utc_now
+from tachikoma_proto.wire.json_reader import MAX_DEPTH, Frame, is_too_deep, read_object, size_of
+from tachikoma_proto.wire.json_values import find_json_faults
+from tachikoma_proto.wire.paths import cap
 
 Payload: TypeAlias = Command[Any] | ServerPayload
 """What can be encoded."""
@@ -38,6 +54,8 @@ DEFAULT_MAX_SIZE: Final = 2**20
 """How many bytes a frame may have unless told otherwise: 1 MiB."""
 
 _NO_ROOM: Final = FieldError("$", "no more nesting than the caller's stack has room for")
+_NO_FAULT: Final = FieldError("$", "a message that keeps the contract")
+"""What is said of a message that is refused and has no fault that could be found."""
 
 
 class Codec:
@@ -45,7 +63,7 @@ class Codec:
 
     Args:
         registry: Which messages there are; the built-in ones if left out.
-        max_size: How many bytes a frame that is read may have, in UTF-8.
+        max_size: How many bytes a frame may have in UTF-8, read or written.
         forbid_unknown_fields: Whether a field that a message does not have is refused when
             read. What a client does not know as a whole is kept all the same.
         accelerated: Whether the compiled engine reads and writes what it is sure of: True insists
@@ -75,11 +93,17 @@ class Codec:
             raise ValueError(f"max_size is a number of bytes, at least 1, not {max_size}")
         self.max_size: Final = max_size
         self.forbid_unknown_fields: Final = forbid_unknown_fields
+        self._depths: dict[type, float] = {}
+        self._accelerated = accelerated
         if accelerated:
             raise ImportError("this build has no compiled engine")
 
     def __repr__(self) -> str:
         return f"<Codec of {self.registry!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = (self.registry, self.max_size, self.forbid_unknown_fields, self._accelerated)
+        return _rebuilt, (type(self), *options)
 
     def decode_command(self, frame: Frame) -> IncomingMessage[Command[Any]]:
         """Read what a client sent.
@@ -96,7 +120,13 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        return self._plain_command(frame)
+        try:
+            members = read_object(frame, self.max_size)
+            message: IncomingMessage[Command[Any]] = self.structure_frame(members, Sender.CLIENT)
+            return message
+        except RecursionError:
+            pass  # raised below, so that the error carries nothing of this one
+        raise InvalidMessageError(errors=[_NO_ROOM])
 
     def decode_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
         """Read what a server sent.
@@ -106,15 +136,96 @@ class Codec:
 
         Returns:
             The message. A type, category or tag that the registry does not hold gives an
-            ``UnknownMessage`` or ``UnknownEvent``, which keeps everything. A bare keepalive is
-            given an id and the present time.
+            ``UnknownMessage`` or ``UnknownEvent``, which keeps everything. A bare keepalive gets an
+            id and the present time.
 
         Raises:
             InvalidMessageError: The frame is not what the contract says.
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        return self._plain_server_message(frame)
+        try:
+            members = read_object(frame, self.max_size)
+            message: OutgoingMessage[ServerPayload] = self.structure_frame(members, Sender.SERVER)
+            return message
+        except RecursionError:
+            pass
+        raise InvalidMessageError(errors=[_NO_ROOM])
+
+    def structure_frame(self, members: dict[str, Any], sender: Sender) -> Any:
+        """Structure a frame that is a JSON object already, for tools that look at it first.
+
+        Args:
+            members: The JSON object, from the strict reader.
+            sender: Which side sent it.
+
+        Returns:
+            What ``decode_command`` or ``decode_server_message`` returns.
+
+        Raises:
+            ProtocolError: As they do.
+        """
+        try:
+            if sender is Sender.CLIENT:
+                return self._reader.command(members)
+            return self._reader.server_message(members)
+        except REFUSALS:
+            pass
+        raise _with_a_fault(self._faults.explain(members, sender))
+
+    def structure_command(self, message_type: str, payload: Any = None) -> Command[Any]:
+        """Make a command from JSON that is parsed already: an HTTP body, a queue.
+
+        Args:
+            message_type: The command's message type, such as ``mission_start``.
+            payload: Its payload, of builtins; None if it needs no field.
+
+        Returns:
+            The command.
+
+        Raises:
+            UnknownMessageError: The type is not that of a command.
+            InvalidMessageError: The payload is not what the contract says.
+
+        Example::
+
+            command = codec.structure_command("mission_start", {"mission_id": "67e5…"})
+        """
+        declaration = self.registry.declaration_for(Sender.CLIENT, message_type)
+        if declaration is None or declaration.kind is not MessageKind.COMMAND:
+            raise UnknownMessageError(errors=[FieldError("$.type", "the type of a command")])
+        payload = {} if payload is None else payload
+        faults = cap(find_json_faults(payload, ()))
+        if faults:
+            raise InvalidMessageError(errors=faults)
+        try:
+            command: Command[Any] = self.converter.structure(payload, declaration.cls)
+        except (*REFUSALS, RecursionError):
+            pass
+        else:
+            return command
+        raise _with_a_fault(self._faults.explain_payload(payload, declaration.cls))
+
+    def unstructure(self, payload: Payload) -> dict[str, Any]:
+        """Return the payload of a message as builtins, as it stands on the wire.
+
+        Args:
+            payload: A command, event or response of the registry, or what was kept as unknown.
+
+        Returns:
+            The payload's JSON object, tags included, of builtins.
+
+        Raises:
+            EncodeError: A peer could not read it; ``errors`` says where.
+
+        Example::
+
+            codec.unstructure(StartMission(mission_id=m))
+            # {"category": "mission", "command": "start", "mission_id": "67e5…"}
+        """
+        envelope = self._envelope(payload, None, None, None)
+        members: dict[str, Any] = self.unstructure_message(envelope).get("payload", {})
+        return members
 
     def encode(
         self,
@@ -124,44 +235,22 @@ class Codec:
         id: UUID | None = None,
         timestamp: datetime | None = None,
     ) -> str:
-        """Write a message in an envelope of its own.
+        """Write a message in a new envelope.
 
         Args:
             payload: A command, event or response of the registry, or what was kept as unknown.
             reply_to: The id of the message that a response answers.
             id: The message's id; made if left out.
-            timestamp: When it is said, aware; now if left out.
+            timestamp: When it is sent, aware; now if left out.
 
         Returns:
             The frame's text.
 
         Raises:
-            EncodeError: A peer could not read it; ``errors`` says where.
+            EncodeError: A peer could not read it, or it is over ``max_size``; ``errors`` says
+                where.
         """
-        declaration = self.registry.declaration_of(type(payload))
-        message_type = (
-            getattr(payload, "type", "") if declaration is None else declaration.message_type
-        )
-        is_client = declaration is not None and declaration.sender is Sender.CLIENT
-        if is_client and reply_to is not None:
-            raise EncodeError(errors=[FieldError("$.reply_to", "nothing: a command is no answer")])
-        if declaration is not None and declaration.kind is MessageKind.KEEPALIVE:
-            return self._plain_write(
-                IncomingMessage(id=id, type=message_type, timestamp=timestamp, payload=payload)
-            )
-        if id is None:
-            id = new_uuid()
-        if timestamp is None:
-            timestamp = utc_now()
-        if is_client:
-            return self._plain_write(
-                Envelope(id=id, type=message_type, timestamp=timestamp, payload=payload)
-            )
-        return self._plain_write(
-            OutgoingMessage(
-                id=id, type=message_type, timestamp=timestamp, payload=payload, reply_to=reply_to
-            )
-        )
+        return self.encode_message(self._envelope(payload, reply_to, id, timestamp))
 
     def encode_message(self, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]) -> str:
         """Write a message in the envelope that it has.
@@ -173,59 +262,126 @@ class Codec:
             The frame's text.
 
         Raises:
-            EncodeError: A peer could not read it; ``errors`` says where.
+            EncodeError: A peer could not read it, or it is over ``max_size``; ``errors`` says
+                where.
         """
-        return self._plain_write(envelope)
-
-    def _plain_write(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> str:
         try:
-            text = self._writer.text(envelope)
+            text = to_text(self.unstructure_message(envelope))
         except RecursionError:
             text = ""
         if not text:
             raise EncodeError(errors=[_NO_ROOM])
-        may_be_deep = self._writer.depths.get(type(envelope.payload), MAX_DEPTH) >= MAX_DEPTH
-        if may_be_deep and is_too_deep(text, MAX_DEPTH):
+        if size_of(text) > self.max_size:
+            raise EncodeError(errors=[FieldError("$", f"at most {self.max_size} bytes")])
+        if self._may_be_deep(type(envelope.payload)) and is_too_deep(text):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
 
-    def _plain_command(self, frame: Frame) -> IncomingMessage[Command[Any]]:
-        try:
-            return self.reader.command(read_object(frame, self.max_size))
-        except RecursionError:
-            pass  # raised below, so that the error carries nothing of this one
-        raise InvalidMessageError(errors=[_NO_ROOM])
+    def unstructure_message(self, envelope: Envelope[Any] | IncomingMessage[Any]) -> dict[str, Any]:
+        """Return a message as builtins: the JSON object of its frame, before it becomes text.
 
-    def _plain_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
+        Args:
+            envelope: The message; what is None in its envelope is left out.
+
+        Raises:
+            EncodeError: A peer could not read it; ``errors`` says where.
+        """
         try:
-            return self.reader.server_message(read_object(frame, self.max_size))
-        except RecursionError:
+            frame = self._writer.frame(envelope)
+        except REFUSALS:
             pass
-        raise InvalidMessageError(errors=[_NO_ROOM])
+        else:
+            if isinstance(envelope.payload, (UnknownMessage, UnknownEvent)):
+                self._refuse_unreadable(frame)
+            return frame
+        raise EncodeError(errors=cap(self._writer.find_faults(envelope)) or [_NO_FAULT])
 
     @cached_property
-    def _converter(self) -> Converter:
+    def converter(self) -> Converter:
+        """The cattrs converter that says what a message is; yours to use and to extend.
+
+        Example::
+
+            event = codec.converter.structure(payload, tp.MissionEvent)
+        """
         return make_converter(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
 
+    def _envelope(
+        self,
+        payload: Payload,
+        reply_to: UUID | None,
+        id: UUID | None,
+        timestamp: datetime | None,
+    ) -> AnyEnvelope:
+        """Put a payload into the envelope of the side that sends it."""
+        declaration = self.registry.declaration_of(type(payload))
+        is_unknown = isinstance(payload, (UnknownMessage, UnknownEvent))
+        if declaration is None and not is_unknown:
+            raise EncodeError(errors=[not_held(type(payload))])
+        message_type = declaration.message_type if declaration else payload.type  # type: ignore[union-attr]
+        is_client = declaration is not None and declaration.sender is Sender.CLIENT
+        if is_client and reply_to is not None:
+            raise EncodeError(
+                errors=[FieldError("$.reply_to", "nothing: a command answers no message")]
+            )
+        if declaration is not None and declaration.kind is MessageKind.KEEPALIVE:
+            return IncomingMessage(id=id, type=message_type, timestamp=timestamp, payload=payload)
+        id = new_uuid() if id is None else id
+        timestamp = utc_now() if timestamp is None else timestamp
+        if is_client:
+            return Envelope(id=id, type=message_type, timestamp=timestamp, payload=payload)
+        return OutgoingMessage(
+            id=id, type=message_type, timestamp=timestamp, payload=payload, reply_to=reply_to
+        )
+
     def _refuse_unreadable(self, frame: dict[str, Any]) -> None:
-        """Refuse what was not kept, but made up, and would not be read."""
+        """Refuse an unknown message that was not kept but made up, and would not be read."""
         try:
-            self.reader.server_message(frame)
+            self.structure_frame(frame, Sender.SERVER)
         except ProtocolError as error:
             errors = error.errors
         else:
             return
         raise EncodeError(errors=errors)
 
-    @cached_property
-    def reader(self) -> FrameReader:
-        """Reads frames that are JSON objects already, for tools that look at them first."""
-        return FrameReader(
-            self.registry, self._converter, forbid_unknown_fields=self.forbid_unknown_fields
-        )
+    def _may_be_deep(self, cls: type) -> bool:
+        """Return whether the payloads of a class may be nested too deep."""
+        if cls not in self._depths:
+            records = self.registry.records
+            is_free = cls not in records
+            self._depths[cls] = MAX_DEPTH if is_free else depth_of(Record(cls), records)
+        return self._depths[cls] >= MAX_DEPTH
 
     @cached_property
-    def _writer(self) -> "FrameWriter":
-        from tachikoma_proto.codec.converter.frame_writer import FrameWriter  # to read needs none
+    def _reader(self) -> FrameReader:
+        return FrameReader(self.registry, self.converter)
 
-        return FrameWriter(self.registry, self._converter, self._refuse_unreadable)
+    @cached_property
+    def _writer(self) -> FrameWriter:
+        return FrameWriter(self.registry, self.converter)
+
+    @cached_property
+    def _faults(self) -> DecodeFaults:
+        return DecodeFaults(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
+
+
+def _with_a_fault(error: ProtocolError) -> ProtocolError:
+    """Return an error that says something, also where no fault was found."""
+    if error.errors:
+        return error
+    return type(error)(errors=[_NO_FAULT], message_id=error.message_id)
+
+
+def _rebuilt(
+    cls: type[Codec],
+    registry: Registry,
+    max_size: int,
+    forbid_unknown_fields: bool,
+    accelerated: bool | None,
+) -> Codec:
+    return cls(
+        registry,
+        max_size=max_size,
+        forbid_unknown_fields=forbid_unknown_fields,
+        accelerated=accelerated,
+    )

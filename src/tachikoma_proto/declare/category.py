@@ -12,20 +12,20 @@ Rules:
 """
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
-import attrs
-
-from tachikoma_proto.declare.annotations import ADVICE, LEAVES, is_frozen_attrs
+from tachikoma_proto.declare.annotations import is_frozen_attrs, leaf_of, refuse_unfit_scalar
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
     MessageDeclaration,
     MessageKind,
-    Scalar,
     Sender,
 )
+from tachikoma_proto.declare.scalars import READY_MADE
+from tachikoma_proto.declare.shapes import ScalarDeclaration
 from tachikoma_proto.errors import RegistryError
+from tachikoma_proto.wire.formats import real_class
 from tachikoma_proto.wire.paths import is_text
 
 M = TypeVar("M", bound="Command[Any] | Event | Response")
@@ -65,7 +65,7 @@ class Category:
         if key is not None and topic is None:
             raise RegistryError(f"category {name!r} has a key but no topic for it to be below")
         self._declarations: list[MessageDeclaration] = []
-        self._scalars: list[Scalar] = []
+        self._scalars: list[ScalarDeclaration] = []
         self._sealed = False
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Category:
         return tuple(self._declarations)
 
     @property
-    def scalars(self) -> tuple[Scalar, ...]:
+    def scalars(self) -> tuple[ScalarDeclaration, ...]:
         """The scalars of its own that it declared."""
         return tuple(self._scalars)
 
@@ -166,6 +166,10 @@ class Category:
 
         return declare
 
+    @overload
+    def scalar(self, cls: type[Any]) -> None: ...
+
+    @overload
     def scalar(
         self,
         cls: type[T],
@@ -174,32 +178,54 @@ class Category:
         read: Callable[[W], T],
         write: Callable[[T], W],
         expected: str,
+    ) -> None: ...
+
+    def scalar(
+        self,
+        cls: Any,
+        *,
+        wire: Any = None,
+        read: Callable[[Any], Any] | None = None,
+        write: Callable[[Any], Any] | None = None,
+        expected: str = "",
     ) -> None:
         """Declare a type of one's own that stands in fields as one JSON value.
 
+        For ``Decimal``, ``date`` and ``timedelta`` the class is enough: the library has strict
+        declarations for them, as strings.
+
         Args:
-            cls: The type.
-            wire: The scalar that stands for it on the wire, such as ``str`` or ``int``. What
-                comes is checked to be one, as strictly as any field, before ``read`` sees it.
-            read: Makes a value of it; raises ``ValueError``, ``TypeError``, ``ArithmeticError``,
+            cls: The type: a class, a ``NewType``, or an alias such as ``set[str]``.
+            wire: What stands for it on the wire, such as ``str`` or ``U32``. A value is checked to
+                be one, as strictly as any field, before ``read`` sees it.
+            read: Makes a value from it; raises ``ValueError``, ``TypeError``, ``ArithmeticError``,
                 ``LookupError`` or ``AssertionError`` for one that it refuses.
             write: The reverse.
             expected: What the type is, as a noun phrase, for errors: ``a semantic version``.
 
         Raises:
-            RegistryError: The type or the wire's is not fit, or the category is in use already.
+            RegistryError: The type or the wire's does not fit, or the category is in use already.
 
         Example::
 
-            deploy.scalar(Decimal, wire=str, read=Decimal, write=str, expected="a decimal")
+            deploy.scalar(Decimal)
+            deploy.scalar(
+                Version, wire=str, read=Version.parse, write=str, expected="a semantic version"
+            )
         """
+        cls = real_class(cls)
+        name = getattr(cls, "__qualname__", None) or str(cls)
+        where = f"scalar {name} of category {self.name!r}"
         if self._sealed:
-            raise _too_late(f"scalar {cls.__qualname__} of category {self.name!r}")
-        if cls in LEAVES or attrs.has(cls):
-            raise RegistryError(f"{cls.__qualname__} is read and written already: {ADVICE}")
-        if wire not in LEAVES:
-            raise RegistryError(f"scalar {cls.__qualname__}: {wire!r} is no scalar of the wire")
-        self._scalars.append(Scalar(cls, wire, read, write, expected))
+            raise _too_late(where)
+        if read is None or write is None:
+            if cls not in READY_MADE:
+                raise RegistryError(f"{where}: say how it is read and written: wire, read, write")
+            self._scalars.append(READY_MADE[cls])
+            return
+        refuse_unfit_scalar(cls, where)
+        leaf_of(wire, where)
+        self._scalars.append(ScalarDeclaration(cls, wire, read, write, expected))
 
     def seal(self) -> None:
         """Close the category: whatever is declared from now on is refused."""

@@ -1,25 +1,27 @@
-"""What a declaration says, as data: one message, or one scalar of a category's own.
+"""What a declaration says, as data: one message of a category.
 
 Rules:
 
-* A declaration is made by a category's decorators, and never changed.
+* A declaration is made by a category's decorators, and never changes.
 * Whoever needs to know how a message is written asks its declaration, not its class.
 """
 
 import enum
-from collections.abc import Callable, Mapping
-from typing import Any, Final, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Final, Never, TypeVar, get_args, get_origin
 
 from attrs import frozen
 
+from tachikoma_proto.declare.annotations import evaluate
 from tachikoma_proto.declare.bases import Command, Response
+from tachikoma_proto.errors import RegistryError
 
 EVENT_PREFIX: Final = "event."
 """What stands before the category's name in the message type of an event."""
 
 
 class Sender(enum.Enum):
-    """Which side of the connection says something."""
+    """Which side of the connection sends a message."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -41,10 +43,10 @@ class MessageDeclaration:
     Attributes:
         cls: The class.
         kind: What it is for.
-        sender: Who says it.
+        sender: Which side sends it.
         message_type: The wire's message type.
         category: The category's name.
-        tag: What tells it from its siblings in the payload; empty for a response.
+        tag: What tells it from the others of its category in the payload; empty for a response.
         public: Whether a client may send it before it is authenticated.
     """
 
@@ -58,20 +60,19 @@ class MessageDeclaration:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """The payload's fields that are fixed by the message's type, in the order written."""
+        """The payload's members that the message type fixes, in the order written."""
         if self.kind in (MessageKind.COMMAND, MessageKind.EVENT):
             return {"category": self.category, self.kind.value: self.tag}
         return {}
 
     @property
     def reply(self) -> type[Response] | None:
-        """The response that answers a command, where one class does."""
-        for cls in self.cls.__mro__:
-            for base in vars(cls).get("__orig_bases__", ()):
-                if get_origin(base) is Command:
-                    (reply,) = get_args(base)
-                    return reply if isinstance(reply, type) else None
-        return None
+        """The response class that answers the command; None for another message.
+
+        Raises:
+            RegistryError: The command names no class that could answer it.
+        """
+        return None if self.kind is not MessageKind.COMMAND else reply_of(self.cls)
 
     @property
     def owner(self) -> str:
@@ -79,20 +80,40 @@ class MessageDeclaration:
         return f"{self.cls.__module__}.{self.cls.__qualname__}"
 
 
-@frozen
-class Scalar:
-    """A type of an extension's own, read and written as one JSON value.
+def reply_of(cls: type[Command[Any]]) -> type[Response]:
+    """Return the response class that answers a command.
 
-    Attributes:
-        cls: The type.
-        wire: The JSON scalar that stands for it on the wire.
-        read: Makes a value of one of the wire's.
-        write: The reverse.
-        expected: What the type is, as a noun phrase, for errors.
+    ``R`` is followed through the bases: ``class Base(Command[R])``, ``class Start(Base[Started])``.
+
+    Args:
+        cls: The command's class.
+
+    Raises:
+        RegistryError: ``R`` is no response class, or none is named.
     """
+    where = f"{cls.__module__}.{cls.__qualname__}"
+    reply = _argument_of(cls, where)
+    if isinstance(reply, type) and issubclass(reply, Response):
+        return reply
+    named = "nothing" if reply in (None, type(None), Never) else f"no response class: {reply}"
+    raise RegistryError(
+        f"{where} names {named} as its response: derive it from Command[R] with the class "
+        "of the response that answers it, such as Command[AckResponse]"
+    )
 
-    cls: type[Any]
-    wire: Any
-    read: Callable[[Any], Any]
-    write: Callable[[Any], Any]
-    expected: str
+
+def _argument_of(cls: type, where: str) -> Any:
+    """Return ``R`` of the ``Command[R]`` from which a class derives; None if it names none."""
+    for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
+        origin = get_origin(base) or base
+        if not isinstance(origin, type) or not issubclass(origin, Command):
+            continue
+        arguments = tuple(evaluate(part, cls, where) for part in get_args(base))
+        if origin is Command:
+            return arguments[0] if arguments else None
+        parameter = _argument_of(origin, where)
+        if not isinstance(parameter, TypeVar):
+            return parameter
+        parameters: tuple[Any, ...] = getattr(origin, "__parameters__", ())
+        return dict(zip(parameters, arguments, strict=False)).get(parameter, parameter)
+    return None

@@ -1,27 +1,254 @@
 """Shapes: what may stand in a field of a message, as data.
 
+Annotations are read once, when a registry is built, into shapes. Whoever walks messages goes by
+shapes (the converter's hooks, the search for faults, the engine's plan, the schemas, the strategies
+for tests), so that they cannot disagree about what a field is.
+
 Rules:
 
 * A shape is a leaf (read and written as one value), or is made of shapes: ``Maybe``, ``Array``,
-  ``Map``; a ``Record`` stands for an attrs class.
-* Whoever walks messages (the converter's hooks, the search for faults, the table of types) goes
-  by shapes, so that they cannot disagree about what a field is.
+  ``Map``. A ``Record`` stands for an attrs class, whose fields are in the registry's ``records``.
+* A leaf's ``refusal`` is the one place that says which values of Python its field may hold: the
+  converter asks it when it writes, and the registry when it checks defaults.
+* ``expected`` is a noun phrase for errors: what should have stood there on the wire.
 """
 
-import enum
 import math
-from collections.abc import Container, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final, TypeAlias, get_origin
+from uuid import UUID
 
 from attrs import frozen
+
+from tachikoma_proto.wire.formats import DATETIME, format_timestamp
+from tachikoma_proto.wire.json_values import find_json_faults, is_finite
+from tachikoma_proto.wire.paths import is_text
+
+REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
+"""How code of others refuses a value: validators, converters, and the functions of a scalar."""
+
+
+@frozen
+class ScalarDeclaration:
+    """A type of an extension's own, read and written as one JSON value.
+
+    Attributes:
+        cls: The annotation that stands in fields: a class, a ``NewType``, or an alias such as
+            ``set[str]``.
+        wire: The annotation of the JSON value that stands for it on the wire.
+        read: Makes a value from the wire's; one of ``REFUSALS`` refuses it.
+        write: The reverse.
+        expected: What the type is, as a noun phrase, for errors.
+    """
+
+    cls: Any
+    wire: Any
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any]
+    expected: str
+
+    @property
+    def name(self) -> str:
+        """What errors and tables call the type."""
+        return getattr(self.cls, "__name__", None) or str(self.cls)
+
+    @property
+    def runtime_class(self) -> type:
+        """The class whose instances are values of the type."""
+        annotation = self.cls
+        while not isinstance(annotation, type) or get_origin(annotation) is not None:
+            annotation = get_origin(annotation) or annotation.__supertype__
+        return annotation
 
 
 @frozen
 class Leaf:
-    """One value: a scalar, an enum, a literal or free JSON."""
+    """One value.
+
+    Attributes:
+        type: The annotation.
+        name: What the contract calls the type, such as ``u32``.
+    """
 
     type: Any
     name: str
+
+    @property
+    def expected(self) -> str:
+        """What should stand there on the wire, as a noun phrase."""
+        raise NotImplementedError
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it.
+
+        Args:
+            value: Any object of Python.
+        """
+        raise NotImplementedError
+
+
+@frozen
+class Text(Leaf):
+    """A string without lone surrogates."""
+
+    expected: ClassVar[str] = "a string"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        if not isinstance(value, str):
+            return self.expected
+        return None if is_text(value) else "text without lone surrogates"
+
+
+@frozen
+class Boolean(Leaf):
+    """True or False."""
+
+    expected: ClassVar[str] = "a boolean"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        return None if value is True or value is False else self.expected
+
+
+@frozen
+class Integer(Leaf):
+    """A whole number between two bounds, both included."""
+
+    low: int
+    high: int
+
+    @property
+    def expected(self) -> str:
+        """What should stand there on the wire, as a noun phrase."""
+        return f"an integer from {self.low} to {self.high}"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            number = int.__int__(value)
+            if self.low <= number <= self.high:
+                return None
+        return self.expected
+
+
+@frozen
+class Number(Leaf):
+    """A finite float between ``-limit`` and ``limit``, neither included; integers count."""
+
+    limit: float
+
+    @property
+    def expected(self) -> str:
+        """What should stand there on the wire, as a noun phrase."""
+        return f"a finite number ({self.name})"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if is_number and is_finite(value) and -self.limit < float(value) < self.limit:
+            return None
+        return self.expected
+
+
+@frozen
+class Identifier(Leaf):
+    """A UUID."""
+
+    expected: ClassVar[str] = "a UUID"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        return None if isinstance(value, UUID) else self.expected
+
+
+@frozen
+class Timestamp(Leaf):
+    """An aware time."""
+
+    expected: ClassVar[str] = "an RFC 3339 date-time with an offset"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        if isinstance(value, DATETIME) and format_timestamp(value) is not None:
+            return None
+        return "a datetime with a time zone, of the years 1 to 9999 in UTC"
+
+
+@frozen
+class FreeJson(Leaf):
+    """Any JSON."""
+
+    expected: ClassVar[str] = "a JSON value"
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        fault = next(find_json_faults(value, ()), None)
+        return None if fault is None else fault.expected
+
+
+@frozen
+class Choice(Leaf):
+    """A member of an enum, or one of the values of a ``Literal``.
+
+    Attributes:
+        members: What stands on the wire, a string or an integer, with the value that it means.
+    """
+
+    members: tuple[tuple[str | int, Any], ...]
+
+    @property
+    def expected(self) -> str:
+        """What should stand there on the wire, as a noun phrase."""
+        return f"one of {', '.join(quoted(wire) for wire, _ in self.members)}"
+
+    @property
+    def is_enum(self) -> bool:
+        """Whether the values are members of an enum, which are told apart by identity."""
+        return isinstance(self.type, type)
+
+    def wire_of(self, value: Any) -> str | int | None:
+        """Return what stands for a value on the wire, or None if it is none of the members."""
+        for wire, member in self.members:
+            if value is member or (
+                not self.is_enum and type(value) is type(member) and value == member
+            ):
+                return wire
+        return None
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        if self.wire_of(value) is not None:
+            return None
+        return f"a member of {self.type.__qualname__}" if self.is_enum else self.expected
+
+
+@frozen
+class Custom(Leaf):
+    """A value of a type that a category declared as a scalar.
+
+    Attributes:
+        wire: What stands for it on the wire.
+        scalar: The declaration.
+    """
+
+    wire: Leaf
+    scalar: ScalarDeclaration
+
+    @property
+    def expected(self) -> str:
+        """What should stand there on the wire, as a noun phrase."""
+        return self.scalar.expected
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what was expected instead of a value, or None if the field may hold it."""
+        if not isinstance(value, self.scalar.runtime_class):
+            return self.expected
+        try:
+            written = self.scalar.write(value)
+        except REFUSALS:
+            return self.expected
+        return self.wire.refusal(written)
 
 
 @frozen
@@ -33,10 +260,22 @@ class Maybe:
 
 @frozen
 class Array:
-    """A JSON array of one kind of item, held in a container of Python's."""
+    """A JSON array of one kind of item.
+
+    Attributes:
+        type: The annotation.
+        container: What holds the items in Python: ``tuple``, ``list`` or ``frozenset``.
+        inner: The items' shape.
+    """
 
     type: Any
+    container: type
     inner: "Shape"
+
+    @property
+    def accepted(self) -> tuple[type, ...]:
+        """The classes that the field may hold."""
+        return (frozenset, set) if self.container is frozenset else (tuple, list)
 
 
 @frozen
@@ -65,7 +304,7 @@ class RecordField:
         name: Its name in Python and on the wire.
         shape: What stands in it.
         required: Whether it has no default.
-        secret: Whether its value may be shown nowhere.
+        secret: Whether no repr, log or error may show its value.
     """
 
     name: str
@@ -77,53 +316,70 @@ class RecordField:
 Records: TypeAlias = Mapping[type, tuple[RecordField, ...]]
 """The fields of each attrs class that is a message or stands in one."""
 
+UUID_LEAF: Final = Identifier(UUID, "uuid")
+TIMESTAMP_LEAF: Final = Timestamp(DATETIME, "timestamp")
+TEXT_LEAF: Final = Text(str, "str")
+
+
+def quoted(value: str | int) -> str:
+    """Return a value of an enum or a ``Literal`` as errors and tables show it."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
 
 def without_none(shape: Shape) -> Shape:
-    """Give what stands in a shape where it is not None."""
+    """Return what stands in a shape where it is not None."""
     return shape.inner if isinstance(shape, Maybe) else shape
 
 
-def enums_in(records: Records) -> set[type[enum.Enum]]:
-    """Find the enums that stand in fields, however deep.
+def leaves_in(records: Records) -> Iterator[Leaf]:
+    """Go through the leaves that stand in fields, however deep; some come more than once.
 
     Args:
         records: The fields by class.
     """
-    leaves = {_innermost(field.shape) for fields in records.values() for field in fields}
-    return {kind for kind in leaves if isinstance(kind, type) and issubclass(kind, enum.Enum)}
+    for fields in records.values():
+        for field in fields:
+            shape = innermost(field.shape)
+            if isinstance(shape, Leaf):
+                yield shape
 
 
-def _innermost(shape: Shape) -> Any:
-    match shape:
-        case Maybe(inner) | Array(_, inner) | Map(_, inner):
-            return _innermost(inner)
-        case Leaf(kind) | Record(kind):
-            return kind
+def innermost(shape: Shape) -> Leaf | Record:
+    """Return the leaf or the record that stands in a shape."""
+    while isinstance(shape, (Maybe, Array, Map)):
+        shape = shape.inner
+    return shape
 
 
-def nested_in(shape: Shape) -> list[type]:
-    """Give the attrs class that stands in a shape, if one does."""
-    match shape:
-        case Maybe(inner) | Array(_, inner) | Map(_, inner):
-            return nested_in(inner)
-        case Record(cls):
-            return [cls]
-        case _:
-            return []
+def nested_below(cls: type, records: Records) -> set[type]:
+    """Return the classes that stand in a class, however deep.
+
+    Args:
+        cls: The class.
+        records: The fields by class.
+    """
+    seen: set[type] = set()
+    waiting = [cls]
+    while waiting:
+        for field in records[waiting.pop()]:
+            shape = innermost(field.shape)
+            if isinstance(shape, Record) and shape.type not in seen:
+                seen.add(shape.type)
+                waiting.append(shape.type)
+    return seen
 
 
-def holding_themselves(records: Records) -> set[type]:
-    """Find the classes that stand in themselves, however deep.
+def recursive_in(records: Records) -> set[type]:
+    """Return the classes that stand in themselves, however deep.
 
     Args:
         records: The fields by class.
     """
-
     return {cls for cls in records if cls in nested_below(cls, records)}
 
 
 def holds_secrets(cls: type, records: Records) -> bool:
-    """Tell whether a class has a secret field, itself or in a class nested in it.
+    """Return whether a class has a secret field, itself or in a class nested in it.
 
     Args:
         cls: The class.
@@ -133,39 +389,25 @@ def holds_secrets(cls: type, records: Records) -> bool:
     return any(field.secret for one in classes for field in records[one])
 
 
-def nested_below(cls: type, records: Records) -> set[type]:
-    """Find the classes that stand in a class, however deep."""
-    seen: set[type] = set()
-    waiting = [cls]
-    while waiting:
-        for field in records[waiting.pop()]:
-            found = set(nested_in(field.shape)) - seen
-            seen |= found
-            waiting += found
-    return seen
-
-
-def depth_of(shape: Shape, records: Records, scalars: Container[type]) -> float:
-    """Tell how deep the JSON of a shape may be nested.
+def depth_of(shape: Shape, records: Records) -> float:
+    """Return how many levels of objects and arrays a shape may have; infinity if no limit is set.
 
     Args:
         shape: The shape.
         records: The fields by class.
-        scalars: The types that are declared as leaves, of which nothing is known.
-
-    Returns:
-        The levels of objects and arrays; infinity if its types set no limit.
     """
-    known: dict[type, float] = dict.fromkeys(holding_themselves(records), math.inf)
+    known: dict[type, float] = dict.fromkeys(recursive_in(records), math.inf)
 
     def depth(shape: Shape) -> float:
         match shape:
-            case Leaf(kind):
-                return math.inf if kind is Any or kind in scalars else 0
-            case Maybe(inner):
-                return depth(inner)
-            case Array(_, inner) | Map(_, inner):
-                return 1 + depth(inner)
+            case Custom():
+                return depth(shape.wire)
+            case Leaf():
+                return math.inf if isinstance(shape, FreeJson) else 0
+            case Maybe():
+                return depth(shape.inner)
+            case Array() | Map():
+                return 1 + depth(shape.inner)
             case Record(cls):
                 if cls not in known:
                     fields = (depth(field.shape) for field in records[cls])
@@ -175,8 +417,40 @@ def depth_of(shape: Shape, records: Records, scalars: Container[type]) -> float:
     return depth(shape)
 
 
+def refusal_of(shape: Shape, value: Any, records: Records) -> str | None:
+    """Return what was expected instead of a value, or None if a field of a shape may hold it.
+
+    Args:
+        shape: The shape.
+        value: Any object of Python.
+        records: The fields by class.
+    """
+
+    def first(pairs: Iterable[tuple[Shape, Any]]) -> str | None:
+        refusals = (refusal_of(inner, item, records) for inner, item in pairs)
+        return next((refusal for refusal in refusals if refusal), None)
+
+    match shape:
+        case Leaf():
+            return shape.refusal(value)
+        case Maybe(inner):
+            return None if value is None else refusal_of(inner, value, records)
+        case Array(_, container, inner):
+            if not isinstance(value, shape.accepted):
+                return f"a {container.__name__}"
+            return first((inner, item) for item in value)
+        case Map(_, inner):
+            if not isinstance(value, dict):
+                return "a dict"
+            return first(pair for k, v in value.items() for pair in ((TEXT_LEAF, k), (inner, v)))
+        case Record(cls):
+            if type(value) is not cls:
+                return f"an instance of {cls.__qualname__}"
+            return first((field.shape, getattr(value, field.name)) for field in records[cls])
+
+
 def describe_field(field: RecordField, records: Records) -> str:
-    """Name a field as the wire's contract does: ``topic: str``, ``message?: str``.
+    """Name a field as the contract's tables do: ``topic: str``, ``message?: str``.
 
     Args:
         field: The field.
@@ -189,11 +463,11 @@ def describe_field(field: RecordField, records: Records) -> str:
 
 def _describe(shape: Shape, records: Records) -> str:
     match shape:
-        case Leaf(_, name):
-            return name
+        case Leaf():
+            return shape.name
         case Maybe(inner):
             return f"{_describe(inner, records)} | null"
-        case Array(_, inner):
+        case Array(_, _, inner):
             return f"[{_describe(inner, records)}]"
         case Map(_, inner):
             return f"{{str: {_describe(inner, records)}}}"

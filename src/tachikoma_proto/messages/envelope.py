@@ -15,8 +15,7 @@ from attrs import field, frozen, validators
 
 from tachikoma_proto.declare.bases import Message
 from tachikoma_proto.declare.field_types import U64
-from tachikoma_proto.wire.timestamps import utc_now
-from tachikoma_proto.wire.uuids import new_uuid
+from tachikoma_proto.wire.formats import new_uuid, utc_now
 
 P = TypeVar("P", covariant=True)
 """The payload's class."""

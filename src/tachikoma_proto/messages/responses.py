@@ -10,7 +10,7 @@ from tachikoma_proto.declare.bases import Response
 from tachikoma_proto.declare.field_types import F32, U32, Json
 from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.categories import mission, protocol, session, subscription
-from tachikoma_proto.wire.timestamps import format_timestamp, read_text_time, utc_now
+from tachikoma_proto.wire.formats import format_timestamp, read_text_time, utc_now
 
 
 @protocol.response("ack")

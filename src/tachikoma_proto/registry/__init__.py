@@ -1,1 +1,1 @@
-"""TODO."""
+"""The registry: which messages there are, and the extensions that are installed."""

@@ -1,14 +1,17 @@
-"""The registry: which messages there are, from the categories it is built of.
+"""The registry: which messages there are, from the categories it is built from.
+
+Everything that is declared meets here for the first time, so this is where clashes are found, and
+where annotations become shapes. What passes works in every codec; what does not is refused now, and
+never at a frame.
 
 Rules:
 
 * A registry is a value: built once, never changed. It seals the categories that it holds.
 * It holds the built-in categories and those it is given, all in the same way.
-* Clashes and fields that cannot be structured raise ``RegistryError`` when it is built.
-* Whoever has to know which messages there are asks the registry, and nobody keeps a list.
+* Whoever has to know which messages there are asks the registry; nobody keeps a list of their own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,12 +21,12 @@ from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
     MessageDeclaration,
     MessageKind,
-    Scalar,
     Sender,
 )
-from tachikoma_proto.declare.shapes import Records
+from tachikoma_proto.declare.shapes import Records, ScalarDeclaration
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.messages import BUILTIN_CATEGORIES
+from tachikoma_proto.messages.envelope import Position
 from tachikoma_proto.registry.topic_keys import key_reader
 
 
@@ -36,8 +39,9 @@ class Registry:
             one. The package of its messages where this does not say.
 
     Raises:
-        RegistryError: A category, message type, tag, class or scalar is declared twice, or a
-            field is of a type that cannot be structured, or is named as a tag, or the key of a
+        RegistryError: A category, message type, tag, class or scalar is declared twice; a field
+            is of a type that the wire does not have, has a default that it would refuse, or is
+            named as a tag; a command names no response that a category holds; or the key of a
             category cannot be one.
 
     Attributes:
@@ -65,9 +69,11 @@ class Registry:
         )
         self._refuse_clashes()
         self.scalars: Final = self._collect_scalars()
-        self.records: Final = collect_records((s.cls for s in self._declarations), self.scalars)
+        classes = (declaration.cls for declaration in self._declarations)
+        self.records: Final = collect_records((*classes, Position), self.scalars)
         _refuse_fields_named_as_tags(self._declarations, self.records)
         self._refuse_unfit_keys()
+        self._refuse_unknown_replies()
         self._by_class = {
             declaration.cls: declaration
             for declaration in sorted(self._declarations, key=_is_keepalive, reverse=True)
@@ -82,25 +88,33 @@ class Registry:
             category.seal()
 
     @classmethod
-    def discover(cls) -> "Registry":
-        """Build a registry of the built-in categories and of all installed ones.
+    def discover(
+        cls, *, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> "Registry":
+        """Build a registry of the built-in categories and of the installed ones.
 
         Installed are those that a distribution declares under the entry-point group
         ``tachikoma_proto.categories``.
 
+        Args:
+            only: Which of them, by the name of their distribution or entry point; all if left out.
+            without: Which to leave out; they are not imported.
+
         Raises:
-            PluginError: One of them cannot be loaded.
+            PluginError: One of them cannot be loaded, or ``only`` names one that is not installed.
             RegistryError: As for the constructor; it names the distributions.
         """
-        from tachikoma_proto.registry.plugins import (
-            installed_categories,  # costs importlib.metadata
-        )
+        from tachikoma_proto.registry.plugins import installed_categories  # imports metadata
 
-        plugins = installed_categories()
+        plugins = installed_categories(only, without)
         return cls(
             [plugin.category for plugin in plugins],
             owners={plugin.category: plugin.distribution for plugin in plugins},
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        added = [c for c in self.categories.values() if c not in BUILTIN_CATEGORIES]
+        return _rebuilt, (type(self), added, dict(self._owners))
 
     def __iter__(self) -> Iterator[MessageDeclaration]:
         """Go through all declared messages, category by category."""
@@ -110,15 +124,18 @@ class Registry:
         return f"<Registry: {len(self._declarations)} messages in {', '.join(self.categories)}>"
 
     def declaration_of(self, cls: type) -> MessageDeclaration | None:
-        """Find how a class was declared; None if no category holds it."""
+        """Return how a class was declared, or None if no category holds it."""
         return self._by_class.get(cls)
 
     def declaration_for(self, sender: Sender, message_type: str) -> MessageDeclaration | None:
-        """Find what a side says with a message type; None if it is none or an event's."""
+        """Return the declaration for a sender and a message type, or None.
+
+        Events share a message type, so there is none for that of an event.
+        """
         return self._by_type.get((sender, message_type))
 
     def members(self, kind: MessageKind, category: str) -> Mapping[str, type[Any]]:
-        """Give the classes of a category that are told apart by their tag, by tag.
+        """Return the classes of a category that their tag tells apart, by tag.
 
         Args:
             kind: Commands or events.
@@ -127,20 +144,20 @@ class Registry:
         return self._members.get((kind, category), {})
 
     def senders_of(self, message_type: str) -> list[Sender]:
-        """Tell which side says a message type; none does if it is in no category.
+        """Return which sides send a message type; none if it is in no category.
 
         Where both do, as with a keepalive, the first is the side whose message it is.
         """
         if message_type.startswith(EVENT_PREFIX):
             return [Sender.SERVER]
-        said = [sender for sender in Sender if (sender, message_type) in self._by_type]
-        return sorted(said, key=lambda sender: _is_keepalive(self._by_type[sender, message_type]))
+        found = [sender for sender in Sender if (sender, message_type) in self._by_type]
+        return sorted(found, key=lambda sender: _is_keepalive(self._by_type[sender, message_type]))
 
     def owner_of(self, category: Category) -> str:
-        """Tell who brought a category: a distribution, or the package of its messages."""
+        """Return who declared a category: a distribution, or the package of its messages."""
         if category in self._owners:
             return self._owners[category]
-        packages = dict.fromkeys(s.cls.__module__.partition(".")[0] for s in category.declarations)
+        packages = dict.fromkeys(d.cls.__module__.partition(".")[0] for d in category.declarations)
         return ", ".join(packages) or "a category without messages"
 
     def _collect_members(self) -> Mapping[tuple[MessageKind, str], Mapping[str, type[Any]]]:
@@ -193,7 +210,7 @@ class Registry:
                 if field.name == category.key
             ]
             for declaration, field in fields:
-                if key_reader(field, self.scalars) is None:
+                if key_reader(field) is None:
                     raise RegistryError(
                         f"{declaration.owner}.{field.name} cannot name a topic below "
                         f"{category.topic!r}: a key is a UUID, a string, an integer, or an enum "
@@ -205,16 +222,32 @@ class Registry:
                     f"has its key, the field {category.key!r}"
                 )
 
-    def _collect_scalars(self) -> Mapping[type, Scalar]:
-        scalars: dict[type, Scalar] = {}
-        owners: dict[type, str] = {}
+    def _refuse_unknown_replies(self) -> None:
+        responses = {d.cls for d in self._declarations if d.kind is MessageKind.RESPONSE}
+        for declaration in self._declarations:
+            reply = declaration.reply
+            if reply is not None and reply not in responses:
+                raise RegistryError(
+                    f"{declaration.owner} is answered by {reply.__qualname__}, which no category "
+                    "of this registry holds: declare it with Category.response"
+                )
+
+    def _collect_scalars(self) -> Mapping[Any, ScalarDeclaration]:
+        scalars: dict[Any, ScalarDeclaration] = {}
+        owners: dict[Any, str] = {}
         for category in self.categories.values():
             for scalar in category.scalars:
-                if scalar.cls in scalars:
-                    text = f"scalar {scalar.cls.__qualname__}"
+                if scalars.get(scalar.cls, scalar) is not scalar:  # a ready-made one is the same
+                    text = f"scalar {scalar.name}"
                     raise _twice(text, owners[scalar.cls], self.owner_of(category))
                 scalars[scalar.cls], owners[scalar.cls] = scalar, self.owner_of(category)
         return MappingProxyType(scalars)
+
+
+def _rebuilt(
+    cls: type[Registry], categories: list[Category], owners: Mapping[Category, str]
+) -> Registry:
+    return cls(categories, owners=owners)
 
 
 def _twice(what: str, first: str, second: str) -> RegistryError:
@@ -226,7 +259,7 @@ def _is_keepalive(declaration: MessageDeclaration) -> bool:
 
 
 def _claims(declaration: MessageDeclaration) -> Iterator[tuple[tuple[object, ...], str]]:
-    """What a declaration takes for itself. A keepalive may go by a type of the other side's."""
+    """Go through what no other may declare. A keepalive may share a type with the other side."""
     if declaration.kind is MessageKind.EVENT:
         yield (
             ("tag", declaration.kind, declaration.category, declaration.tag),

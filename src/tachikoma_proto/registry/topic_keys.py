@@ -7,36 +7,35 @@ Rules:
 * An event without the field, or with None or an empty text in it, has no topic below.
 """
 
-import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeAlias
 
-from tachikoma_proto.declare.annotations import unmarked
-from tachikoma_proto.declare.declarations import Scalar
-from tachikoma_proto.declare.shapes import Leaf, RecordField, without_none
+from tachikoma_proto.declare.shapes import (
+    Choice,
+    Custom,
+    Identifier,
+    Integer,
+    RecordField,
+    Shape,
+    Text,
+    without_none,
+)
 
-_AS_THEY_ARE = (str, int, UUID)
-
-KeyOf = Callable[[Any], str]
-"""Gives the text of an event's key; empty if it has none."""
+KeyOf: TypeAlias = Callable[[Any], str]
+"""Returns the text of an event's key; empty if it has none."""
 
 
-def key_reader(field: RecordField, scalars: Mapping[type, Scalar]) -> KeyOf | None:
-    """Find how the text of a key is had from an event.
+def key_reader(field: RecordField) -> KeyOf | None:
+    """Return what reads the text of a key from an event.
 
     Args:
         field: The event's field.
-        scalars: The scalars that categories declared.
 
     Returns:
         The reader; None if the field cannot be a key.
     """
-    shape = without_none(field.shape)
-    if field.secret or not isinstance(shape, Leaf):
-        return None
-    to_text = _text_of(shape.type, scalars)
+    to_text = None if field.secret else _to_text(without_none(field.shape))
     if to_text is None:
         return None
     get, write = attrgetter(field.name), to_text  # for mypy, which forgets that it is not None
@@ -48,14 +47,18 @@ def key_reader(field: RecordField, scalars: Mapping[type, Scalar]) -> KeyOf | No
     return key_of
 
 
-def _text_of(kind: Any, scalars: Mapping[type, Scalar]) -> Callable[[Any], str] | None:
-    kind = unmarked(kind)
-    if kind in _AS_THEY_ARE:
-        return str
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return lambda member: str(member.value)
-    scalar = scalars.get(kind)
-    if scalar is None:
-        return None
-    wire, write = _text_of(scalar.wire, {}), scalar.write
-    return None if wire is None else lambda value: wire(write(value))
+def _to_text(shape: Shape) -> Callable[[Any], str] | None:
+    match shape:
+        case Text():
+            return str.__str__
+        case Integer():
+            return lambda value: str(int(value))
+        case Identifier():
+            return str
+        case Choice():
+            return lambda value: str(shape.wire_of(value))
+        case Custom():
+            wire = _to_text(shape.wire)
+            return None if wire is None else lambda value: wire(shape.scalar.write(value))
+        case _:
+            return None

@@ -13,8 +13,7 @@ from tachikoma_proto.declare.bases import Command
 from tachikoma_proto.errors import MessageTooLargeError, ProtocolError
 from tachikoma_proto.messages.envelope import IncomingMessage
 from tachikoma_proto.session.config import ServerConfig
-from tachikoma_proto.wire.json_reader import Frame
-from tachikoma_proto.wire.json_tokens import recover_id_at_start
+from tachikoma_proto.wire.json_reader import Frame, recover_id_at_start
 
 
 class TokenBucket:

@@ -33,8 +33,8 @@ from tachikoma_proto.session.events import (
 from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.logs import client_logger as log
 from tachikoma_proto.session.metrics import Metrics, guarded
+from tachikoma_proto.wire.formats import new_uuid
 from tachikoma_proto.wire.json_reader import Frame
-from tachikoma_proto.wire.uuids import new_uuid
 
 
 class ClientSession(BaseSession[ClientSessionEvent]):

@@ -68,8 +68,8 @@ from tachikoma_proto.session.metrics import Metrics
 from tachikoma_proto.session.send_queue import size_of
 from tachikoma_proto.session.session import Identity, Publisher, Session
 from tachikoma_proto.session.subscriptions import SubscriptionIndex
+from tachikoma_proto.wire.formats import format_timestamp, utc_now
 from tachikoma_proto.wire.json_reader import Frame
-from tachikoma_proto.wire.timestamps import format_timestamp, utc_now
 
 BARE_PING: Final = '{"type":"ping"}'
 """The ping of a server; it has neither id nor timestamp."""

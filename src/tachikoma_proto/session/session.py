@@ -14,7 +14,7 @@ from attrs import Attribute, field, frozen, validators
 
 from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.messages.commands import SubscriptionFilters
-from tachikoma_proto.wire.timestamps import utc_now
+from tachikoma_proto.wire.formats import utc_now
 
 
 def _aware(_: object, __: "Attribute[datetime | None]", value: datetime | None) -> None:

@@ -24,12 +24,12 @@ from attrs import frozen
 
 from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind
-from tachikoma_proto.declare.shapes import Leaf, Shape, without_none
+from tachikoma_proto.declare.shapes import Identifier, Shape, without_none
 from tachikoma_proto.errors import CommandError, EncodeError, FieldError, RegistryError
 from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.registry.topic_keys import KeyOf, key_reader
-from tachikoma_proto.wire.uuids import parse_uuid
+from tachikoma_proto.wire.formats import parse_uuid
 
 S = TypeVar("S", bound=Hashable)
 """Who subscribes: a connection's session, a queue, a name."""
@@ -243,7 +243,7 @@ def _route(registry: Registry, declaration: MessageDeclaration) -> _Route | None
     return _Route(
         cls=declaration.cls,
         topic=category.topic,
-        key_of=key_reader(key, registry.scalars) if key is not None else None,
+        key_of=key_reader(key) if key is not None else None,
         has_uuid_key=key is not None and _is_uuid(key.shape),
         filtered=tuple(
             attrgetter(name) if name in fields and _is_uuid(fields[name].shape) else None
@@ -253,5 +253,4 @@ def _route(registry: Registry, declaration: MessageDeclaration) -> _Route | None
 
 
 def _is_uuid(shape: Shape) -> bool:
-    inner = without_none(shape)
-    return isinstance(inner, Leaf) and inner.type is UUID
+    return isinstance(without_none(shape), Identifier)

@@ -8,15 +8,17 @@ Rules:
 * A strategy that is missing is found out when the strategy is made, not when a value is drawn.
 """
 
-import enum
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
-from uuid import UUID
+from decimal import Decimal
+from functools import partial
+from types import NoneType, UnionType
+from typing import Any, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
-from tachikoma_proto.codec.converter.scalars import JSON_INTEGER
-from tachikoma_proto.declare.annotations import bounds_of
+import attrs
+
+from tachikoma_proto.declare.annotations import is_hashable, shape_of, without_alias
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
@@ -24,12 +26,30 @@ from tachikoma_proto.declare.declarations import (
     MessageKind,
     Sender,
 )
-from tachikoma_proto.declare.field_types import IntRange
-from tachikoma_proto.declare.shapes import Array, Leaf, Map, Maybe, Record, Shape
+from tachikoma_proto.declare.shapes import (
+    REFUSALS,
+    Array,
+    Boolean,
+    Choice,
+    Custom,
+    FreeJson,
+    Identifier,
+    Integer,
+    Map,
+    Maybe,
+    Number,
+    Record,
+    RecordField,
+    Shape,
+    Text,
+    Timestamp,
+)
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry.registry import Registry
+from tachikoma_proto.testing.narrowing import Narrowing, narrowing_of
 from tachikoma_proto.testing.needs_hypothesis import strategies as st
 from tachikoma_proto.testing.source import Source, registry_of
+from tachikoma_proto.wire.formats import DATE
 
 M = TypeVar("M", bound="Command[Any] | Event | Response")
 
@@ -37,7 +57,8 @@ Types: TypeAlias = Mapping[Any, st.SearchStrategy[Any]]
 """Strategies by type: of declared scalars, and of any type or class whose own is not wanted."""
 
 _ZONES: Final = [UTC, *(timezone(timedelta(minutes=m)) for m in (-11 * 60, -210, 345, 14 * 60))]
-_TEXT: Final = st.text(st.characters(codec="utf-8"))
+_CHARACTERS: Final = st.characters(codec="utf-8")
+_TEXT: Final = st.text(_CHARACTERS)
 
 
 def messages(
@@ -104,7 +125,8 @@ def envelopes_of(
 
 def json_values() -> st.SearchStrategy[Any]:
     """Make up free JSON, as a field of type ``Json`` may hold it."""
-    scalars = st.none() | st.booleans() | _integers(JSON_INTEGER) | _floats(math.inf) | _TEXT
+    numbers = Narrowing().integers(-(2**63), 2**64 - 1) | Narrowing().floats(math.inf)
+    scalars = st.none() | st.booleans() | numbers | _TEXT
     return st.recursive(
         scalars,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
@@ -112,30 +134,17 @@ def json_values() -> st.SearchStrategy[Any]:
     )
 
 
-def _integers(bounds: IntRange) -> st.SearchStrategy[int]:
-    return st.integers(bounds.low, bounds.high)
-
-
-def _floats(limit: float) -> st.SearchStrategy[float]:
-    if math.isinf(limit):
-        return st.floats(allow_nan=False, allow_infinity=False)
-    return st.floats(-limit, limit, exclude_min=True, exclude_max=True)
-
-
 # A year is left free at either end, so that every time has a place in UTC.
 _TIMES: Final = st.datetimes(
     datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.sampled_from(_ZONES)
 )
 
-_LEAVES: Final[Types] = {
-    str: _TEXT,
-    bool: st.booleans(),
-    int: _integers(JSON_INTEGER),
-    float: _floats(math.inf),
-    UUID: st.uuids(),
-    datetime: _TIMES,
-    Any: json_values(),
+READY_MADE_STRATEGIES: Final[Types] = {
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=6),
+    DATE: st.dates(),
+    timedelta: st.timedeltas(),
 }
+"""Strategies for the scalars that the library declares when a category asks for them."""
 
 
 class _Maker:
@@ -155,40 +164,83 @@ class _Maker:
             self._made[cls] = st.deferred(lambda: made)
             fields = self._registry.records[cls]
             made = st.fixed_dictionaries(
-                {field.name: self._shape(field.shape) for field in fields if field.required},
-                optional={f.name: self._shape(f.shape) for f in fields if not f.required},
+                {f.name: self._field(cls, f) for f in fields if f.required},
+                optional={f.name: self._field(cls, f) for f in fields if not f.required},
             ).map(lambda values: cls(**values))
             self._made[cls] = made
         return self._made[cls]
 
-    def _shape(self, shape: Shape) -> st.SearchStrategy[Any]:
+    def _field(self, cls: type, field: RecordField) -> st.SearchStrategy[Any]:
+        attribute = attrs.fields_dict(cls)[field.name]
+        where = f"{cls.__qualname__}.{field.name}"
+        if is_hashable(attribute.type) and attribute.type in self._types:
+            return self._types[attribute.type]
+        strategy = self._of(attribute.type, narrowing_of(attribute.validator, where))
+        if attribute.validator is None:
+            return strategy
+        return strategy.filter(partial(_accepts, cls, attribute))
+
+    def _of(self, annotation: Any, narrowing: Narrowing) -> st.SearchStrategy[Any]:
+        if is_hashable(annotation) and annotation in self._types:
+            return self._types[annotation]
+        aliased = without_alias(annotation)
+        if aliased is not annotation:
+            return self._of(aliased, narrowing)
+        shape = shape_of(annotation, "an annotation", self._registry.scalars)
+        arguments = get_args(annotation)
+        if get_origin(annotation) in (Union, UnionType):
+            (inner,) = (argument for argument in arguments if argument is not NoneType)
+            return st.none() | self._of(inner, narrowing)
         match shape:
-            case Maybe(inner):
-                return st.none() | self._shape(inner)
-            case Array(kind, inner):
-                items = self._shape(inner)
-                container = get_origin(kind)
+            case Maybe(inner):  # with a range around it
+                return st.none() | self._leaf(inner, narrowing)
+            case Array(_, container):
+                items = self._of(arguments[0], narrowing.items or Narrowing())
+                least, most = narrowing.sizes(5)
                 if container is frozenset:
-                    return st.frozensets(items, max_size=5)
-                return st.lists(items, max_size=5).map(container)
-            case Map(_, inner):
-                return st.dictionaries(_TEXT, self._shape(inner), max_size=5)
+                    return st.frozensets(items, min_size=least, max_size=most)
+                return st.lists(items, min_size=least, max_size=most).map(container)
+            case Map():
+                least, most = narrowing.sizes(5)
+                values = self._of(arguments[1], Narrowing())
+                return st.dictionaries(_TEXT, values, min_size=least, max_size=most)
             case Record(cls):
                 return self.record(cls)
-            case Leaf(kind):
-                return self._leaf(kind)
+            case _:
+                return self._leaf(shape, narrowing)
 
-    def _leaf(self, kind: Any) -> st.SearchStrategy[Any]:
-        if kind in self._types:
-            return self._types[kind]
-        if kind in self._registry.scalars:
-            name = kind.__qualname__
-            raise LookupError(f"{name} is a scalar of a category: pass types={{{name}: …}}")
-        if get_origin(kind) is Literal:
-            return st.sampled_from(get_args(kind))
-        if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            return st.sampled_from(kind)
-        bounds = bounds_of(kind)
-        if bounds is None:
-            return _LEAVES[kind]
-        return _integers(bounds) if isinstance(bounds, IntRange) else _floats(bounds.limit)
+    def _leaf(self, shape: Shape, narrowing: Narrowing) -> st.SearchStrategy[Any]:
+        if narrowing.options is not None:
+            return st.sampled_from(list(narrowing.options))
+        match shape:
+            case Text():
+                return narrowing.text(_CHARACTERS)
+            case Boolean():
+                return st.booleans()
+            case Integer(_, _, low, high):
+                return narrowing.integers(low, high)
+            case Number(_, _, limit):
+                return narrowing.floats(limit)
+            case Identifier():
+                return st.uuids()
+            case Timestamp():
+                return _TIMES
+            case FreeJson():
+                return json_values()
+            case Choice():
+                return st.sampled_from([value for _, value in shape.members])
+            case Custom() if shape.type in READY_MADE_STRATEGIES:
+                return READY_MADE_STRATEGIES[shape.type]
+            case _:
+                name = getattr(shape, "name", str(shape))
+                raise LookupError(f"{name} is a scalar of a category: pass types={{{name}: …}}")
+
+
+def _accepts(cls: type, attribute: "attrs.Attribute[Any]", value: Any) -> bool:
+    """Return whether a field's validator accepts a value."""
+    assert attribute.validator is not None
+    try:
+        attribute.validator(object.__new__(cls), attribute, value)
+    except REFUSALS:
+        return False
+    return True

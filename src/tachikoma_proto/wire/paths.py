@@ -28,12 +28,12 @@ def render(path: Path) -> str:
 
 
 def cap(errors: Iterable[FieldError]) -> list[FieldError]:
-    """Take as many faults as one error reports."""
+    """Return the first faults, as many as one error reports."""
     return list(islice(errors, MAX_REPORTED))
 
 
 def is_text(text: str) -> bool:
-    """Tell whether text is free of lone surrogates, and so fit for UTF-8."""
+    """Return whether text is free of lone surrogates, so that UTF-8 can encode it."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 

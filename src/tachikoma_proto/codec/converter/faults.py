@@ -1,216 +1,419 @@
-"""Every fault of a message, with its place: run after a hook has refused it.
+"""Every fault of a message, with its path: looked for after a hook has refused it.
+
+A hook stops at the first thing that is wrong. These walks go over the shapes instead, and ask at
+each leaf what the hooks ask. Each value is looked at once, so the time is in proportion to the size
+of the frame, and no more faults are collected than an error reports.
 
 Rules:
 
-* The verdict is the hooks' alone. What a hook takes has no fault; of what it refuses, this walk
-  asks the hooks for each part, and adds the places. Where all parts are taken, the whole is at
-  fault.
-* One walk serves both ways. What differs is in the :class:`Side`: how a record's fields are got
-  at, and which hook judges.
+* The verdict is the hooks' alone: nothing here is asked about what they take.
+* A record without a fault inside is constructed, since its validators may refuse it; the fault is
+  then reported at the field whose validator refuses.
+* A message type that is not known is one fault among the others; it decides the error's class.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from attrs import field, frozen
-from cattrs import Converter
+import attrs
+from attrs import frozen
 
-from tachikoma_proto.codec.converter.mismatch import REFUSALS, Mismatch
+from tachikoma_proto.codec.converter.envelope import (
+    IN_INCOMING,
+    IN_OUTGOING,
+    INCOMING,
+    OUTGOING,
+    declared_as,
+    is_bare,
+)
+from tachikoma_proto.codec.converter.fields import Mismatch, structure_leaf
 from tachikoma_proto.codec.converter.records import tags_of
+from tachikoma_proto.declare.declarations import (
+    EVENT_PREFIX,
+    MessageDeclaration,
+    MessageKind,
+    Sender,
+)
 from tachikoma_proto.declare.shapes import (
+    REFUSALS,
+    TEXT_LEAF,
     Array,
+    FreeJson,
     Leaf,
     Map,
     Maybe,
     Record,
     RecordField,
+    Records,
     Shape,
-    without_none,
 )
-from tachikoma_proto.errors import FieldError
+from tachikoma_proto.errors import (
+    MAX_REPORTED,
+    FieldError,
+    InvalidMessageError,
+    ProtocolError,
+    UnknownMessageError,
+)
 from tachikoma_proto.registry.registry import Registry
+from tachikoma_proto.wire.formats import parse_uuid
+from tachikoma_proto.wire.json_values import find_json_faults
 from tachikoma_proto.wire.paths import Path, render
 
-Judge: TypeAlias = Callable[[Any], object]
-"""Reads or writes a value of a type; raises where it cannot."""
+_FAULTY: Final = object()
+"""Stands for a value that has a fault."""
 
-MISSING: Final = object()
-"""Stands for a field that is not there."""
+
+class _Enough(Exception):
+    """As many faults were found as one error reports."""
+
+
+class _Faults(list[FieldError]):
+    """The faults found so far."""
+
+    def add(self, path: Path, expected: str) -> object:
+        """Add a fault, and return what stands for the faulty value."""
+        if len(self) >= MAX_REPORTED:
+            raise _Enough
+        self.append(FieldError(render(path), expected))
+        return _FAULTY
+
+
+_Check: TypeAlias = Callable[[Any, Path, _Faults], Any]
+"""Structures a value, or adds its faults."""
 
 
 @frozen
-class Check:
-    """What judges one field of a record."""
-
+class _CheckedField:
     name: str
-    shape: Shape
-    judge: Judge
-    may_be_none: bool
-    required: bool
+    check: _Check
+    is_required: bool
+    expected: str
 
 
-@frozen(kw_only=True)
-class Side:
-    """What differs between the faults of what is read and of what is written.
-
-    Attributes:
-        registry: Which messages there are.
-        judge_of: Gives what judges a type.
-        is_record: Tells whether the fields of a class can be looked for in a value.
-        get: Takes a field out of a record; ``MISSING`` if it is not there.
-        forbid_unknown_fields: Whether a field that a class does not have is a fault.
-    """
-
-    registry: Registry
-    judge_of: Callable[[Any], Judge]
-    is_record: Callable[[type, Any], bool]
-    get: Callable[[Any, str], Any]
-    forbid_unknown_fields: bool = False
-    _checks: dict[int, tuple[tuple[RecordField, ...], list[Check]]] = field(
-        factory=dict, init=False, repr=False, eq=False
-    )
-
-    def checks(self, fields: tuple[RecordField, ...]) -> list[Check]:
-        """Give what judges the fields of a record, in their order."""
-        # By identity, since the hash of a type takes long; the fields are kept, and it with them.
-        found = self._checks.get(id(fields))
-        if found is None:
-            found = self._checks[id(fields)] = (fields, [self._check(field) for field in fields])
-        return found[1]
-
-    def _check(self, field: RecordField) -> Check:
-        may_be_none = isinstance(field.shape, Maybe)
-        shape = without_none(field.shape)
-        judge = self.judge_of(shape.type)  # type: ignore[union-attr]
-        return Check(field.name, shape, judge, may_be_none, field.required)
-
-
-def reading(converter: Converter, registry: Registry, *, forbid_unknown_fields: bool) -> Side:
-    """Look for the faults of builtins that should become a message."""
-
-    def judge_of(kind: Any) -> Judge:
-        hook = converter.get_structure_hook(kind)
-        return lambda value: hook(value, kind)
-
-    return Side(
-        registry=registry,
-        judge_of=judge_of,
-        is_record=lambda _, value: type(value) is dict,
-        get=lambda record, name: record.get(name, MISSING),
-        forbid_unknown_fields=forbid_unknown_fields,
-    )
-
-
-def writing(converter: Converter, registry: Registry) -> Side:
-    """Look for the faults of a message that should become builtins."""
-    return Side(
-        registry=registry,
-        judge_of=converter.get_unstructure_hook,
-        is_record=lambda cls, value: type(value) is cls,
-        get=getattr,
-    )
-
-
-def find_faults(side: Side, shape: Shape, value: Any, path: Path) -> Iterable[FieldError]:
-    """Find every fault of a value.
+class DecodeFaults:
+    """Finds what is wrong with frames that the hooks refused.
 
     Args:
-        side: Whether it should be read or written.
+        registry: Which messages there are.
+        forbid_unknown_fields: Whether a field that a message does not have is a fault.
+    """
+
+    def __init__(self, registry: Registry, *, forbid_unknown_fields: bool = False) -> None:
+        self._registry = registry
+        self._forbids_unknown = forbid_unknown_fields
+        self._incoming = self._checked(INCOMING)
+        self._outgoing = self._checked(OUTGOING)
+        self._records: dict[type, _Check] = {}
+
+    def explain(self, frame: dict[str, Any], sender: Sender) -> ProtocolError:
+        """Return the error that says everything that is wrong with a frame.
+
+        Args:
+            frame: The JSON object, which was refused.
+            sender: Which side sent it.
+
+        Returns:
+            The error, with the frame's id where that can be read; without faults if none is found.
+        """
+        faults = _Faults()
+        declaration = declared_as(self._registry, sender, frame)
+        with suppress(_Enough):
+            self._frame(frame, sender, declaration, faults)
+        message_id = frame.get("id")
+        found: dict[str, Any] = {
+            "errors": faults,
+            "message_id": parse_uuid(message_id) if isinstance(message_id, str) else None,
+        }
+        if sender is Sender.CLIENT and declaration is None and isinstance(frame.get("type"), str):
+            return UnknownMessageError(**found)
+        return InvalidMessageError(**found)
+
+    def explain_payload(self, payload: Any, cls: type) -> InvalidMessageError:
+        """Return the error that says everything that is wrong with a payload.
+
+        Args:
+            payload: What was refused.
+            cls: The message's class.
+        """
+        faults = _Faults()
+        with suppress(_Enough):
+            self._record(cls)(payload, (), faults)
+        return InvalidMessageError(errors=faults)
+
+    def _frame(
+        self,
+        frame: dict[str, Any],
+        sender: Sender,
+        declaration: MessageDeclaration | None,
+        faults: _Faults,
+    ) -> None:
+        is_keepalive = declaration is not None and declaration.kind is MessageKind.KEEPALIVE
+        is_incoming = sender is Sender.CLIENT or (is_keepalive and is_bare(frame))
+        fields = self._incoming if is_incoming else self._outgoing
+        self._fields(fields, frame, (), faults)
+        message_type = frame.get("type")
+        if not isinstance(message_type, str):
+            return
+        category = message_type.removeprefix(EVENT_PREFIX)
+        is_known = declaration is not None
+        if declaration is not None:
+            self._payload(frame, declaration.cls, faults)
+        elif sender is Sender.CLIENT:
+            faults.add(("type",), "the type of a command")
+        elif message_type != category:
+            is_known = self._event(frame, category, faults)
+        if is_known and self._forbids_unknown:
+            _unknown_fields(frame, IN_INCOMING if is_incoming else IN_OUTGOING, (), faults)
+
+    def _payload(self, frame: dict[str, Any], cls: type, faults: _Faults) -> None:
+        payload = frame.get("payload")
+        if payload is not None or any(field.required for field in self._registry.records[cls]):
+            self._record(cls)(payload, ("payload",), faults)
+
+    def _event(self, frame: dict[str, Any], category: str, faults: _Faults) -> bool:
+        """Add the faults of an event's payload, and return whether the event is known."""
+        payload = frame.get("payload")
+        if type(payload) is not dict:
+            faults.add(("payload",), "an object with the tag of an event")
+            return False
+        if payload.get("category", category) != category:
+            faults.add(("payload", "category"), "the category that the message type says")
+            payload = {**payload, "category": category}  # that fault is reported
+        tag = payload.get("event")
+        members = self._registry.members(MessageKind.EVENT, category)
+        if not isinstance(tag, str):
+            known = f" ({', '.join(members)})" if members else ""
+            faults.add(("payload", "event"), f"the tag of an event{known}")
+            return False
+        if tag not in members:
+            return False
+        self._record(members[tag])(payload, ("payload",), faults)
+        return True
+
+    def _fields(
+        self, fields: Iterable[_CheckedField], members: dict[str, Any], path: Path, faults: _Faults
+    ) -> dict[str, Any]:
+        """Structure the fields of an object that are there; add the faults of the others."""
+        structured = {}
+        for field in fields:
+            name = field.name
+            if name in members:
+                structured[name] = field.check(members[name], (*path, name), faults)
+            elif field.is_required:
+                faults.add((*path, name), f"{field.expected}; the field is missing")
+        return structured
+
+    def _checked(self, fields: tuple[RecordField, ...]) -> list[_CheckedField]:
+        return [
+            _CheckedField(f.name, self._check(f.shape), f.required, _expected(f.shape))
+            for f in fields
+        ]
+
+    def _record(self, cls: type) -> _Check:
+        if cls not in self._records:
+            self._records[cls] = self._check_record(cls)
+        return self._records[cls]
+
+    def _check_record(self, cls: type) -> _Check:
+        record_fields = self._registry.records[cls]
+        tags = tags_of(self._registry, cls)
+        known = frozenset({*tags, *(field.name for field in record_fields)})
+        fields = self._checked(record_fields)
+
+        def check(value: Any, path: Path, faults: _Faults) -> Any:
+            if type(value) is not dict:
+                return faults.add(path, "an object")
+            before = len(faults)
+            for name, tag in tags.items():
+                if value.get(name, tag) != tag:
+                    faults.add((*path, name), f'"{tag}", which the message type says')
+            if self._forbids_unknown:
+                _unknown_fields(value, known, path, faults)
+            structured = self._fields(fields, value, path, faults)
+            return _FAULTY if len(faults) > before else _constructed(cls, structured, path, faults)
+
+        return check
+
+    def _check(self, shape: Shape) -> _Check:
+        match shape:
+            case Maybe(inner):
+                check_inner = self._check(inner)
+                return lambda v, path, faults: None if v is None else check_inner(v, path, faults)
+            case Array(_, container, inner):
+                return _check_array(container, self._check(inner))
+            case Map(_, inner):
+                return _check_map(self._check(inner))
+            case Record(cls):
+                return lambda value, path, faults: self._record(cls)(value, path, faults)
+            case Leaf():
+                return _check_leaf(shape)
+
+
+def find_encode_faults(
+    shape: Shape, value: Any, path: Path, records: Records
+) -> Iterator[FieldError]:
+    """Find every fault of a value that should be written.
+
+    Args:
         shape: What it should be.
         value: What it is.
         path: Where it stands.
+        records: The fields by class.
     """
-    if isinstance(shape, Maybe):
-        return () if value is None else find_faults(side, shape.inner, value, path)
-    expected = _refusal(shape, side.judge_of(shape.type), value)
-    return () if expected is None else _refused(side, shape, expected, value, path)
+    match shape:
+        case FreeJson():
+            yield from find_json_faults(value, path)
+        case Leaf():
+            refusal = shape.refusal(value)
+            if refusal is not None:
+                yield FieldError(render(path), refusal)
+        case Maybe(inner):
+            if value is not None:
+                yield from find_encode_faults(inner, value, path, records)
+        case Array(_, container, inner):
+            if not isinstance(value, shape.accepted):
+                yield FieldError(render(path), f"a {container.__name__}")
+                return
+            for index, item in enumerate(value):
+                yield from find_encode_faults(inner, item, (*path, index), records)
+        case Map(_, inner):
+            if not isinstance(value, dict):
+                yield FieldError(render(path), "a dict")
+                return
+            for key, item in value.items():
+                refusal = TEXT_LEAF.refusal(key)
+                if refusal is None:
+                    yield from find_encode_faults(inner, item, (*path, key), records)
+                else:
+                    yield FieldError(render(path), f"keys that are each {refusal}")
+        case Record(cls):
+            if type(value) is not cls:
+                yield FieldError(render(path), f"an instance of {cls.__qualname__}")
+                return
+            yield from find_field_encode_faults(records[cls], value, path, records)
 
 
-def find_field_faults(
-    side: Side, fields: tuple[RecordField, ...], record: Any, path: Path
+def find_field_encode_faults(
+    fields: Iterable[RecordField], instance: Any, path: Path, records: Records
 ) -> Iterator[FieldError]:
-    """Find every fault of the fields of a record.
+    """Find every fault of the fields of an instance that should be written.
 
     Args:
-        side: Whether it should be read or written.
         fields: The fields.
-        record: What they are fields of.
-        path: Where the record stands.
+        instance: What they are fields of.
+        path: Where it stands.
+        records: The fields by class.
     """
-    get = side.get
-    for check in side.checks(fields):
-        value = get(record, check.name)
-        if (value is None and check.may_be_none) or (value is MISSING and not check.required):
-            continue
-        expected = _refusal(check.shape, check.judge, value)
-        if value is MISSING:
-            where = render((*path, check.name))
-            yield FieldError(where, f"{expected or 'a JSON value'}; the field is missing")
-        elif expected is not None:
-            yield from _refused(side, check.shape, expected, value, (*path, check.name))
+    for field in fields:
+        value = getattr(instance, field.name)
+        yield from find_encode_faults(field.shape, value, (*path, field.name), records)
 
 
-def find_unknown_fields(value: Any, known: set[str], path: Path) -> Iterator[FieldError]:
-    """Find the members of an object that are not among those known."""
-    for key in value:
-        if key not in known:
-            yield FieldError(render((*path, key)), "no such field")
+def _check_leaf(leaf: Leaf) -> _Check:
+    structure = structure_leaf(leaf)
+
+    def check(value: Any, path: Path, faults: _Faults) -> Any:
+        try:
+            return structure(value)
+        except Mismatch as mismatch:
+            return faults.add(path, mismatch.expected)
+
+    return check
 
 
-def _refused(
-    side: Side, shape: Shape, expected: str, value: Any, path: Path
-) -> Iterable[FieldError]:
-    if isinstance(shape, Leaf):
-        return (FieldError(render(path), expected),)
-    return _inside_or(expected, side, shape, value, path)
+def _check_array(container: Any, check_item: _Check) -> _Check:
+    def check(value: Any, path: Path, faults: _Faults) -> Any:
+        if type(value) is not list:
+            return faults.add(path, "an array")
+        before = len(faults)
+        items = [check_item(item, (*path, index), faults) for index, item in enumerate(value)]
+        if len(faults) > before:
+            return _FAULTY
+        made = container(items)
+        if len(made) != len(items):
+            return faults.add(path, "an array without repeated items")
+        return made
+
+    return check
 
 
-def _inside_or(
-    expected: str, side: Side, shape: Shape, value: Any, path: Path
-) -> Iterator[FieldError]:
-    """Find the faults inside of what was refused; its own if there are none."""
-    found = False
-    for fault in _faults_inside(side, shape, value, path):
-        found = True
-        yield fault
-    if not found:
-        yield FieldError(render(path), expected)
+def _check_map(check_item: _Check) -> _Check:
+    def check(value: Any, path: Path, faults: _Faults) -> Any:
+        if type(value) is not dict:
+            return faults.add(path, "an object")
+        return {key: check_item(item, (*path, key), faults) for key, item in value.items()}
+
+    return check
 
 
-def _faults_inside(side: Side, shape: Shape, value: Any, path: Path) -> Iterator[FieldError]:
+def _expected(shape: Shape) -> str:
     match shape:
-        case Record(cls) if side.is_record(cls, value):
-            yield from _faults_of_members(side, cls, value, path)
-            yield from find_field_faults(side, side.registry.records[cls], value, path)
-        case Array(_, inner) if isinstance(value, (list, tuple, frozenset, set)):
-            for index, item in enumerate(value):
-                yield from find_faults(side, inner, item, (*path, index))
-        case Map(_, inner) if isinstance(value, dict):
-            for key, item in value.items():
-                yield from find_faults(side, inner, item, (*path, str(key)))
+        case Leaf():
+            return shape.expected
+        case Array():
+            return "an array"
+        case Maybe(inner):
+            return _expected(inner)
         case _:
-            pass
+            return "an object"
 
 
-def _faults_of_members(side: Side, cls: type, value: Any, path: Path) -> Iterator[FieldError]:
-    if type(value) is not dict:
-        return
-    tags = tags_of(side.registry, cls)
-    for name, tag in tags.items():
-        if value.get(name, tag) != tag:
-            yield FieldError(render((*path, name)), f'"{tag}", which the message type says')
-    if side.forbid_unknown_fields:
-        known = {field.name for field in side.registry.records[cls]}
-        yield from find_unknown_fields(value, known | set(tags), path)
+def _unknown_fields(
+    members: dict[str, Any], known: frozenset[str], path: Path, faults: _Faults
+) -> None:
+    for key in members:
+        if key not in known:
+            faults.add((*path, key), "no such field")
 
 
-def _refusal(shape: Shape, judge: Judge, value: Any) -> str | None:
-    """What is expected instead of a value; None if it is taken."""
+def _constructed(cls: type[Any], fields: dict[str, Any], path: Path, faults: _Faults) -> Any:
+    """Construct a record, or add the fault of the field whose converter or validator refuses."""
     try:
-        judge(value)
-    except Mismatch as mismatch:
-        return mismatch.expected
-    except REFUSALS:  # how the validators of an attrs class refuse
-        kind: Any = shape.type if not isinstance(shape, Maybe) else shape
-        return f"a valid {getattr(kind, '__name__', kind)}"
-    return None
+        return cls(**fields)
+    except REFUSALS:
+        pass
+    before = len(faults)
+    instance = object.__new__(cls)
+    for attribute in attrs.fields(cls):
+        _set_field(instance, attribute, fields, path, faults)
+    if len(faults) == before:
+        for attribute in attrs.fields(cls):
+            _validate_field(instance, attribute, path, faults)
+    if len(faults) == before:
+        faults.add(path, f"a valid {cls.__name__}")
+    return _FAULTY
+
+
+def _set_field(
+    instance: Any,
+    attribute: "attrs.Attribute[Any]",
+    fields: dict[str, Any],
+    path: Path,
+    faults: _Faults,
+) -> None:
+    default: Any = attribute.default
+    if attribute.name in fields:
+        value = fields[attribute.name]
+    elif isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        value = default.factory(instance) if default.takes_self else default.factory()
+    else:
+        value = default
+    converter: Any = attribute.converter
+    if converter is not None and not isinstance(converter, attrs.Converter):
+        try:
+            value = converter(value)
+        except REFUSALS:
+            faults.add((*path, attribute.name), "a value that its converter accepts")
+    object.__setattr__(instance, attribute.name, value)
+
+
+def _validate_field(
+    instance: Any, attribute: "attrs.Attribute[Any]", path: Path, faults: _Faults
+) -> None:
+    if attribute.validator is None:
+        return
+    try:
+        attribute.validator(instance, attribute, getattr(instance, attribute.name))
+    except REFUSALS:
+        faults.add((*path, attribute.name), "a value that its validator accepts")

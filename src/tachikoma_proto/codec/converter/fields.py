@@ -1,0 +1,311 @@
+"""Strict hooks for what stands in fields: leaves, optional values, arrays and maps.
+
+cattrs coerces (``int("3")``, any iterable as a list); the contract does not. Each hook here goes by
+the shape of its annotation, so that the converter cannot disagree with the rest of the library
+about what an annotation means.
+
+Rules:
+
+* A structure hook takes what a JSON parser returns: builtins of exact types.
+* An unstructure hook takes what the field may hold, and refuses what a peer could not read.
+* An array is read from a JSON array only, a map from a JSON object only. A frozenset is written in
+  the order of its items' text, so that equal messages have equal frames.
+* Classes are registered by class, since cattrs asks ``functools.singledispatch`` first, and a hook
+  for ``str`` would serve every enum that derives from it.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from cattrs import Converter
+
+from tachikoma_proto.declare.annotations import BUILTIN_LEAVES, shape_of
+from tachikoma_proto.declare.shapes import (
+    REFUSALS,
+    TEXT_LEAF,
+    Array,
+    Boolean,
+    Choice,
+    Custom,
+    FreeJson,
+    Identifier,
+    Integer,
+    Leaf,
+    Map,
+    Maybe,
+    Number,
+    Shape,
+    Text,
+    Timestamp,
+    leaves_in,
+)
+from tachikoma_proto.errors import RegistryError
+from tachikoma_proto.registry.registry import Registry
+from tachikoma_proto.wire.formats import (
+    format_timestamp,
+    format_uuid,
+    parse_timestamp,
+    parse_uuid,
+)
+from tachikoma_proto.wire.json_values import to_builtins
+
+Structure: TypeAlias = Callable[[Any, Any], Any]
+"""A structure hook: takes builtins and the type."""
+
+Unstructure: TypeAlias = Callable[[Any], Any]
+"""An unstructure hook: takes the value."""
+
+
+class Mismatch(ValueError):
+    """A value is not what its place asks for.
+
+    Args:
+        expected: What should have stood there, as a noun phrase, without the value.
+    """
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+        super().__init__(f"expected {expected}")
+
+
+def configure_fields(converter: Converter, registry: Registry) -> None:
+    """Give a converter the hooks for everything but classes that may stand in a field.
+
+    Args:
+        converter: What is configured.
+        registry: Which scalars and enums there are.
+    """
+
+    def shape(annotation: Any) -> Shape | None:
+        try:
+            return shape_of(annotation, "an annotation", registry.scalars)
+        except RegistryError:
+            return None
+
+    def is_field(annotation: Any) -> bool:
+        return isinstance(shape(annotation), (Leaf, Maybe, Array, Map))
+
+    def structure_factory(annotation: Any, converter: Converter) -> Structure:
+        return structure_hook(shape_of(annotation, "", registry.scalars), converter)
+
+    def unstructure_factory(annotation: Any, converter: Converter) -> Unstructure:
+        return unstructure_hook(shape_of(annotation, "", registry.scalars), converter)
+
+    converter.register_structure_hook_factory(is_field, structure_factory)
+    converter.register_unstructure_hook_factory(is_field, unstructure_factory)
+    for leaf in (*BUILTIN_LEAVES, *leaves_in(registry.records)):
+        if isinstance(leaf.type, type) and not isinstance(leaf, FreeJson):
+            converter.register_structure_hook(leaf.type, structure_hook(leaf, converter))
+            converter.register_unstructure_hook(leaf.type, unstructure_hook(leaf, converter))
+
+
+def structure_hook(shape: Shape, converter: Converter) -> Structure:
+    """Return the hook that structures a shape.
+
+    Args:
+        shape: The shape.
+        converter: Has the hooks for classes.
+    """
+    match shape:
+        case Maybe(inner):
+            structure_inner = structure_hook(inner, converter)
+
+            def structure_optional(value: Any, _: Any) -> Any:
+                return None if value is None else structure_inner(value, None)
+
+            return structure_optional
+        case Array(_, container, inner):
+            return _structure_array(container, structure_hook(inner, converter))
+        case Map(_, inner):
+            return _structure_map(structure_hook(inner, converter))
+        case Leaf():
+            structure = structure_leaf(shape)
+            return lambda value, _: structure(value)
+        case _:
+            cls = shape.type
+            return lambda value, _: converter.structure(value, cls)
+
+
+def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
+    """Return the hook that unstructures a shape.
+
+    Args:
+        shape: The shape.
+        converter: Has the hooks for classes.
+    """
+    match shape:
+        case Maybe(inner):
+            unstructure_inner = unstructure_hook(inner, converter)
+            return lambda value: None if value is None else unstructure_inner(value)
+        case Array():
+            return _unstructure_array(shape, unstructure_hook(shape.inner, converter))
+        case Map(_, inner):
+            return _unstructure_map(unstructure_hook(inner, converter))
+        case Leaf():
+            return _unstructure_leaf(shape)
+        case _:
+            cls = shape.type
+            return lambda value: converter.unstructure(value, unstructure_as=cls)
+
+
+def structure_leaf(leaf: Leaf) -> Unstructure:
+    """Return what makes a leaf's value from the wire's, or raises ``Mismatch``.
+
+    Args:
+        leaf: The leaf.
+    """
+    match leaf:
+        case Text() | Boolean():
+            return _exactly(str if isinstance(leaf, Text) else bool, leaf.expected)
+        case Integer() | Number():
+            return _structure_number(leaf)
+        case Identifier():
+            return _structure_text(parse_uuid, leaf.expected)
+        case Timestamp():
+            return _structure_text(parse_timestamp, leaf.expected)
+        case FreeJson():
+            return lambda value: value
+        case Choice():
+            return _structure_choice(leaf)
+        case Custom():
+            return _structure_custom(leaf)
+        case _:
+            raise TypeError(f"no hook for {leaf!r}")
+
+
+def _exactly(cls: type, expected: str) -> Unstructure:
+    def structure(value: Any) -> Any:
+        if type(value) is cls:
+            return value
+        raise Mismatch(expected)
+
+    return structure
+
+
+def _structure_number(leaf: Integer | Number) -> Unstructure:
+    classes, make = ((int,), int) if isinstance(leaf, Integer) else ((int, float), float)
+
+    def structure(value: Any) -> Any:
+        if type(value) in classes and leaf.refusal(value) is None:
+            return make(value)
+        raise Mismatch(leaf.expected)
+
+    return structure
+
+
+def _structure_text(parse: Callable[[str], Any], expected: str) -> Unstructure:
+    def structure(value: Any) -> Any:
+        parsed = parse(value) if type(value) is str else None
+        if parsed is None:
+            raise Mismatch(expected)
+        return parsed
+
+    return structure
+
+
+def _structure_choice(leaf: Choice) -> Unstructure:
+    # Keyed by type too: to Python True, 1 and 1.0 are the same key.
+    members = {(type(wire), wire): value for wire, value in leaf.members}
+
+    def structure(value: Any) -> Any:
+        if type(value) in (str, int):
+            try:
+                return members[type(value), value]
+            except KeyError:
+                pass
+        raise Mismatch(leaf.expected)
+
+    return structure
+
+
+def _structure_custom(leaf: Custom) -> Unstructure:
+    structure_wire, read = structure_leaf(leaf.wire), leaf.scalar.read
+    cls = leaf.scalar.runtime_class
+
+    def structure(value: Any) -> Any:
+        wire = structure_wire(value)
+        try:
+            made = read(wire)
+        except REFUSALS:
+            raise Mismatch(leaf.expected) from None
+        if not isinstance(made, cls):
+            raise Mismatch(leaf.expected)
+        return made
+
+    return structure
+
+
+def _unstructure_leaf(leaf: Leaf) -> Unstructure:
+    convert = _converter_of(leaf)
+
+    def unstructure(value: Any) -> Any:
+        refusal = leaf.refusal(value)
+        if refusal is not None:
+            raise Mismatch(refusal)
+        return convert(value)
+
+    return unstructure
+
+
+def _converter_of(leaf: Leaf) -> Unstructure:
+    """Return what makes the wire's value from one that the leaf does not refuse."""
+    match leaf:
+        case Number():
+            return lambda value: float(value)
+        case Identifier():
+            return format_uuid
+        case Timestamp():
+            return format_timestamp
+        case Choice():
+            return leaf.wire_of
+        case Custom():
+            write, convert_wire = leaf.scalar.write, _converter_of(leaf.wire)
+            return lambda value: convert_wire(write(value))
+        case _:
+            return to_builtins
+
+
+def _structure_array(container: Any, structure_item: Structure) -> Structure:
+    def structure_array(value: Any, _: Any) -> Any:
+        if type(value) is not list:
+            raise Mismatch("an array")
+        items = container([structure_item(item, None) for item in value])
+        if len(items) != len(value):
+            raise Mismatch("an array without repeated items")
+        return items
+
+    return structure_array
+
+
+def _unstructure_array(shape: Array, unstructure_item: Unstructure) -> Unstructure:
+    is_frozenset, expected = shape.container is frozenset, f"a {shape.container.__name__}"
+    accepted = shape.accepted
+
+    def unstructure_array(value: Any) -> list[Any]:
+        if not isinstance(value, accepted):
+            raise Mismatch(expected)
+        items = [unstructure_item(item) for item in value]
+        return sorted(items, key=json.dumps) if is_frozenset else items
+
+    return unstructure_array
+
+
+def _structure_map(structure_item: Structure) -> Structure:
+    def structure_map(value: Any, _: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise Mismatch("an object")
+        return {key: structure_item(item, None) for key, item in value.items()}
+
+    return structure_map
+
+
+def _unstructure_map(unstructure_item: Unstructure) -> Unstructure:
+    unstructure_key = _unstructure_leaf(TEXT_LEAF)
+
+    def unstructure_map(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Mismatch("a dict")
+        return {unstructure_key(key): unstructure_item(item) for key, item in value.items()}
+
+    return unstructure_map

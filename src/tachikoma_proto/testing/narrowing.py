@@ -1,0 +1,167 @@
+"""What attrs validators leave of a type, for the strategies of hypothesis.
+
+Most values of a type would be refused by a validator such as ``ge(0)`` or ``matches_re(…)``, and
+hypothesis gives up where most are. So the validators of attrs that can be said as bounds are read
+here; of any other, the author says which values it accepts.
+
+Rules:
+
+* attrs has no public classes for its validators: they are told apart by what they hold.
+* A validator that is not understood is an error that names the field, when the strategy is made.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any, Final
+
+import attrs
+from attrs import frozen
+
+from tachikoma_proto.testing.needs_hypothesis import strategies as st
+
+
+@frozen(kw_only=True)
+class Narrowing:
+    """What validators leave of a type.
+
+    Attributes:
+        low: The smallest number, or None.
+        high: The largest number, or None.
+        above: The number below the smallest, or None.
+        below: The number above the largest, or None.
+        min_size: The least number of characters or items.
+        max_size: The greatest number of characters or items, or None.
+        pattern: The pattern of text, and how it is matched.
+        options: The only values that are left, or None.
+        items: What is left of the items of an array.
+    """
+
+    low: Any = None
+    high: Any = None
+    above: Any = None
+    below: Any = None
+    min_size: int = 0
+    max_size: int | None = None
+    pattern: tuple[Any, bool] | None = None
+    options: Any = None
+    items: "Narrowing | None" = None
+
+    def sizes(self, usual: int) -> tuple[int, int]:
+        """Return the least and the greatest size.
+
+        Args:
+            usual: The greatest size where there is no reason for another.
+        """
+        most = self.min_size + usual
+        return self.min_size, most if self.max_size is None else min(self.max_size, most)
+
+    def text(self, characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        """Return a strategy for text.
+
+        Args:
+            characters: The characters that the text may have.
+        """
+        if self.pattern is not None:
+            pattern, is_full = self.pattern
+            return st.from_regex(pattern, fullmatch=is_full, alphabet=characters)
+        return st.text(characters, min_size=self.min_size, max_size=self.max_size)
+
+    def integers(self, low: int, high: int) -> st.SearchStrategy[int]:
+        """Return a strategy for integers.
+
+        Args:
+            low: The smallest that the type has.
+            high: The largest that the type has.
+        """
+        lows = [low, *(math.ceil(n) for n in (self.low,) if n is not None)]
+        lows += [math.floor(n) + 1 for n in (self.above,) if n is not None]
+        highs = [high, *(math.floor(n) for n in (self.high,) if n is not None)]
+        highs += [math.ceil(n) - 1 for n in (self.below,) if n is not None]
+        return st.integers(max(lows), min(highs))
+
+    def floats(self, limit: float) -> st.SearchStrategy[float]:
+        """Return a strategy for finite floats.
+
+        Args:
+            limit: All values of the type lie between ``-limit`` and ``limit``.
+        """
+        lows = [n for n in (self.low, self.above) if n is not None]
+        highs = [n for n in (self.high, self.below) if n is not None]
+        if math.isfinite(limit):
+            lows, highs = [*lows, -limit], [*highs, limit]
+        low, high = max(lows, default=None), min(highs, default=None)
+        return st.floats(
+            low,
+            high,
+            exclude_min=low is not None and low in (self.above, -limit) and low != self.low,
+            exclude_max=high is not None and high in (self.below, limit) and high != self.high,
+            allow_nan=False,
+            allow_infinity=False,
+        )
+
+
+def _both(first: Narrowing, second: Narrowing) -> Narrowing:
+    """Return what two validators leave together."""
+    chosen = {}
+    for name in attrs.fields_dict(Narrowing):
+        values = [v for v in (getattr(first, name), getattr(second, name)) if v is not None]
+        choose = _STRICTER.get(name)
+        if len(values) == 2 and choose is not None:
+            chosen[name] = choose(values)
+        elif values:
+            chosen[name] = values[-1]
+    return Narrowing(**chosen)
+
+
+_STRICTER: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "low": max,
+    "above": max,
+    "min_size": max,
+    "high": min,
+    "below": min,
+    "max_size": min,
+}
+"""What chooses among two bounds."""
+
+
+def narrowing_of(validator: Callable[..., Any] | None, where: str) -> Narrowing:
+    """Return what a validator leaves of a type.
+
+    Args:
+        validator: A field's validator; None leaves everything.
+        where: The field, for the error.
+
+    Raises:
+        LookupError: The validator is not one that can be read.
+    """
+    if validator is None:
+        return Narrowing()
+    held: Any = validator
+    name = type(validator).__name__.strip("_")
+    if name == "AndValidator":
+        return reduce(_both, (narrowing_of(each, where) for each in held._validators))
+    if name == "OptionalValidator":
+        return narrowing_of(held.validator, where)
+    if name == "NumberValidator":
+        bounds = {operator.ge: "low", operator.gt: "above", operator.le: "high"}
+        field = bounds.get(held.compare_func, "below")
+        return Narrowing(**{field: held.bound})
+    if name == "MinLengthValidator":
+        return Narrowing(min_size=held.min_length)
+    if name == "MaxLengthValidator":
+        return Narrowing(max_size=held.max_length)
+    if name == "MatchesReValidator":
+        return Narrowing(pattern=(held.pattern, "fullmatch" in held.match_func.__name__))
+    if name == "InValidator":
+        return Narrowing(options=held.options)
+    if name == "DeepIterable":
+        outer = narrowing_of(held.iterable_validator, where)
+        return attrs.evolve(outer, items=narrowing_of(held.member_validator, where))
+    if name in ("InstanceOfValidator", "IsCallableValidator"):
+        return Narrowing()
+    raise LookupError(
+        f"{where} has a validator that cannot be read: pass types= with a strategy for the "
+        "annotation of the field, or for its class"
+    )

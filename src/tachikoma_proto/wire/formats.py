@@ -1,0 +1,190 @@
+"""How UUIDs and times are written on the wire, and the clock.
+
+One module, because every envelope has both. The standard library reads more than the contract
+allows (``uuid.UUID`` takes braces around anything, ``datetime.fromisoformat`` takes a week date),
+so each text is matched against the contract's forms before it is parsed.
+
+Rules:
+
+* UUIDs are read as ``8-4-4-4-12``, 32 digits, ``urn:uuid:`` + 8-4-4-4-12 or ``{8-4-4-4-12}``, with
+  hexadecimal digits of either case; they are written in the first form, lower case.
+* A timestamp is an RFC 3339 date-time with seconds and an offset, and ``T`` between date and time.
+  Any number of fraction digits is read and truncated to microseconds; what is read is in UTC.
+* It is written with ``Z``, without a fraction when that is zero, else with 3 or 6 digits.
+* A leap second (``:60``) has no place in ``datetime``: it is read as the last microsecond of its
+  minute, which keeps the order of times.
+* Text times (``starts_at`` and others) stay text. :func:`parse_text_time` reads them as leniently
+  as python-dateutil does, which is imported only then.
+* ``DATETIME`` is the real class, also where a test has put another in its place (freezegun): what
+  is compared with a class goes by it, and only :func:`utc_now` asks the replaceable clock.
+"""
+
+import datetime as clock
+import re
+from datetime import UTC, timedelta, timezone, tzinfo
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from tachikoma_proto.errors import FieldError, InvalidMessageError
+
+
+def real_class(annotation: Any) -> Any:
+    """Return the class of the standard library in whose place a test has put another.
+
+    Args:
+        annotation: Any object. Only a class of which the real one's instances are instances stands
+            in its place: freezegun's ``FakeDatetime`` does, pendulum's ``DateTime`` does not.
+    """
+    if isinstance(annotation, type):
+        for real in (DATETIME, DATE):
+            if issubclass(annotation, real):
+                return real if isinstance(_A_TIME, annotation) else annotation
+    return annotation
+
+
+def _standard(cls: type) -> Any:
+    return next(base for base in cls.__mro__ if base.__module__ == "datetime")
+
+
+DATETIME: Final[type[clock.datetime]] = _standard(clock.datetime)
+"""The class ``datetime`` of the standard library, whatever stands in its place."""
+
+DATE: Final[type[clock.date]] = _standard(clock.date)
+"""The class ``date`` of the standard library, whatever stands in its place."""
+
+_A_TIME: Final = DATETIME(2000, 1, 1, tzinfo=UTC)
+
+_UUID: Final = re.compile(
+    r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
+    r"|\{([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}|([0-9a-fA-F]{32})"
+)
+
+_RFC3339: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:)"
+    r"([0-5][0-9]|60)(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
+)
+
+MAX_TEXT_TIME: Final = 100
+"""How many characters a text time may have; dateutil takes long over long texts."""
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Read a UUID in one of the contract's forms.
+
+    Args:
+        text: What may be a UUID; not stripped.
+
+    Returns:
+        The UUID, or None if the text is in none of the forms.
+    """
+    match = _UUID.fullmatch(text)
+    return UUID(match[match.lastindex or 0]) if match else None
+
+
+def format_uuid(uuid: UUID) -> str:
+    """Write a UUID: lower case, with hyphens."""
+    return str(uuid)
+
+
+def new_uuid() -> UUID:
+    """Make a random UUID, version 4."""
+    return uuid4()
+
+
+def parse_timestamp(text: str) -> clock.datetime | None:
+    """Read an RFC 3339 date-time.
+
+    Args:
+        text: What may be a timestamp; not stripped.
+
+    Returns:
+        The time in UTC, or None if the text is not an RFC 3339 date-time, or names a day that
+        does not exist or an instant outside the years 1 to 9999.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    minute, second, fraction, offset = match.groups()
+    if second == "60":
+        second, fraction = "59", "999999"
+    micros = (fraction or "")[:6].ljust(6, "0")
+    try:
+        local = DATETIME.fromisoformat(f"{minute}{second}.{micros}{offset or '+00:00'}")
+        return local.astimezone(UTC) if offset else local
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_timestamp(moment: clock.datetime) -> str | None:
+    """Write a time as RFC 3339 in UTC.
+
+    Args:
+        moment: An aware time, of any zone.
+
+    Returns:
+        The text, or None if the time is naive or has no place in UTC.
+    """
+    if moment.tzinfo is not UTC:
+        try:
+            if moment.utcoffset() is None:
+                return None
+            moment = moment.astimezone(UTC)
+        except (OverflowError, ValueError):
+            return None
+    text = moment.replace(tzinfo=None).isoformat()
+    return f"{text[:-3] if moment.microsecond and not moment.microsecond % 1000 else text}Z"
+
+
+def utc_now() -> clock.datetime:
+    """Return the present time in UTC."""
+    return clock.datetime.now(UTC)
+
+
+def parse_text_time(text: str) -> clock.datetime | None:
+    """Read a time from free text, as leniently as python-dateutil does.
+
+    Args:
+        text: At most 100 characters; ``2026-03-01T02:00:00Z``, ``1 March 2026 02:00`` and so on.
+            Without a zone it is taken as UTC; a zone that is only a name must be ``UTC`` or
+            ``GMT``, since other names mean different things in different places.
+
+    Returns:
+        An aware time, or None if no time can be made out.
+    """
+    if len(text) > MAX_TEXT_TIME:
+        return None
+    from dateutil.parser import parse
+
+    try:
+        moment = parse(text, tzinfos=_zone)
+        return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_text_time(text: str, field: str) -> clock.datetime:
+    """Read a text time of a message.
+
+    Args:
+        text: The field's value.
+        field: The field's name, for the error.
+
+    Returns:
+        An aware time; UTC where the text names no zone.
+
+    Raises:
+        InvalidMessageError: No time can be made out.
+    """
+    moment = parse_text_time(text)
+    if moment is None:
+        raise InvalidMessageError(errors=[FieldError(f"$.payload.{field}", "a date and a time")])
+    return moment
+
+
+def _zone(name: str | None, offset: int | None) -> tzinfo | None:
+    if offset is not None:
+        return timezone(timedelta(seconds=offset))
+    if name is not None:
+        raise ValueError("a time zone that is only a name")
+    return None
