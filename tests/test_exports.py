@@ -28,6 +28,7 @@ message_types topics U32 U64 F32
 ADDED = """
 BrokerError CommandError EncodeError FieldError FloatRange IntRange Json Pong Position
 TachikomaError secret
+CallNext ConnectionRequest current_message current_session
 ClientConfig ClientSession ConnectionLostError EventsMissed Hub Metrics Reconnected ServerSession
 Transport
 """.split()

@@ -355,7 +355,7 @@ def _abort(client: tp.Client) -> None:
     """Cut the client's connection, as a broken network does."""
     keeper = client._keeper
     assert keeper is not None
-    keeper._standing.result()._driver._transport.transport.abort()  # type: ignore[attr-defined]
+    keeper._standing.result()._driver._transport.transport.abort()  # type: ignore[union-attr]
 
 
 class TestConnecting:

@@ -200,8 +200,8 @@ def does_not_wait(token: str) -> tp.Identity:
 @pytest.mark.parametrize(
     ("authenticate", "why"),
     [
-        (says_yes, "authenticate gives an Identity or None, not a bool"),
-        (does_not_wait, "authenticate has to be a coroutine function"),
+        (says_yes, "authenticate failed: it has to return an Identity or None, not bool"),
+        (does_not_wait, "authenticate failed: it has to be a coroutine function"),
     ],
 )
 @live

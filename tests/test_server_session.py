@@ -536,7 +536,7 @@ class TestKeepalive:
     def test_does_not_blame_who_was_not_listened_to(self) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(30.0)
-        session.reading_resumed(40.0)
+        session.resume_reading(40.0)
         session.handle_timeout(40.0)
         assert close_code(session) is None
 

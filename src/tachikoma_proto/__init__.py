@@ -125,7 +125,10 @@ if TYPE_CHECKING:
         Registry as Registry,
     )
     from tachikoma_proto.server.dispatcher import (
+        CallNext as CallNext,
         Dispatcher as Dispatcher,
+        current_message as current_message,
+        current_session as current_session,
     )
     from tachikoma_proto.server.server import (
         Server as Server,
@@ -151,6 +154,7 @@ if TYPE_CHECKING:
         Session as Session,
     )
     from tachikoma_proto.transports.transport import (
+        ConnectionRequest as ConnectionRequest,
         Transport as Transport,
     )
 
@@ -162,7 +166,7 @@ _MODULES: Final = {
     "client.connect": ("connect",),
     "client.events": ("EventsMissed", "Reconnected"),
     "codec.codec": ("Codec",),
-    "server.dispatcher": ("Dispatcher",),
+    "server.dispatcher": ("CallNext", "Dispatcher", "current_message", "current_session"),
     "errors": (
         "BrokerError",
         "CommandError",
@@ -242,7 +246,7 @@ _MODULES: Final = {
     "session.hub": ("Hub",),
     "session.server_session": ("ServerSession",),
     "session.session": ("Identity", "Session"),
-    "transports.transport": ("Transport",),
+    "transports.transport": ("ConnectionRequest", "Transport"),
 }
 _SUBMODULES: Final = ("message_types", "topics")
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}

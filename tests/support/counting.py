@@ -9,6 +9,7 @@ class Counting(tp.Metrics):
         self.received: list[int] = []
         self.sent: list[int] = []
         self.errors: list[str] = []
+        self.close_codes: list[int] = []
 
     def session_opened(self) -> None:
         self.opened += 1
@@ -27,3 +28,6 @@ class Counting(tp.Metrics):
 
     def error(self, code: str) -> None:
         self.errors.append(code)
+
+    def close_code(self, code: int) -> None:
+        self.close_codes.append(code)

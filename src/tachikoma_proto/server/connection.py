@@ -1,17 +1,33 @@
-"""One connection of a server: its driver, and the handlers that run for its commands."""
+"""One connection of a server: its driver, and the handlers that run for its commands.
+
+Rules:
+
+* Commands run at once, up to ``max_running``; as many more as ``max_pending`` wait, while reading
+  goes on. Beyond that nothing is read until one is done.
+* Session events other than commands wait until the commands before them have started.
+* Each command is answered once, whatever its handler does: return, raise, be cancelled, or take
+  longer than it may.
+* What a handler raises is logged with the session, the message type and the message id. No record
+  holds a secret, and nothing of an exception reaches the client.
+"""
 
 import asyncio
 import inspect
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias, cast
 
-from tachikoma_proto.connection.driver import ConnectionDriver
+from attrs import frozen
+
+from tachikoma_proto.connection.driver import AnyTransport, ConnectionDriver, ConnectionEnd
+from tachikoma_proto.connection.tasks import eager_starter
 from tachikoma_proto.declare.bases import Command, Response
 from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.envelope import IncomingMessage
-from tachikoma_proto.server.dispatcher import Dispatcher
-from tachikoma_proto.session.base import GOING_AWAY
+from tachikoma_proto.server.dispatcher import Dispatcher, current
+from tachikoma_proto.session.base import GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION
 from tachikoma_proto.session.events import (
     AuthenticationRequested,
     CommandReceived,
@@ -22,21 +38,49 @@ from tachikoma_proto.session.events import (
 )
 from tachikoma_proto.session.server_session import ServerSession
 from tachikoma_proto.session.session import Identity, Session
-from tachikoma_proto.transports.transport import Transport
+from tachikoma_proto.transports.transport import ConnectionRequest
 
 Authenticator: TypeAlias = Callable[[str], Awaitable[Identity | None]]
 """Returns who a token belongs to; None if it is not valid."""
 
+RequestAuthenticator: TypeAlias = Callable[[ConnectionRequest], Awaitable[Identity | None]]
+"""Returns who a handshake belongs to; None if it does not say."""
+
 MaySubscribe: TypeAlias = Callable[[Session, str], bool | Awaitable[bool]]
 """Returns whether a session may have the events of a topic, and of all below it."""
 
+OnSubscribe: TypeAlias = Callable[[Session, str], Awaitable[None] | None]
+"""Sends what should come before the events of a topic."""
+
+SessionLifespan: TypeAlias = Callable[[Session], AbstractAsyncContextManager[Any]]
+"""Returns a context manager that is entered when a connection opens, and left when it ended."""
+
 CommandMessage: TypeAlias = IncomingMessage[Command[Any]]
 
-Reply: TypeAlias = Awaitable[Response]
+
+@frozen(kw_only=True, eq=False)
+class Callbacks:
+    """The functions of the user that a connection calls.
+
+    Attributes:
+        dispatcher: Has the handlers.
+        authenticate: Returns who a token belongs to; without it no token is valid.
+        authenticate_request: Returns who a handshake belongs to.
+        may_subscribe: Returns whether a session may subscribe to a topic.
+        on_subscribe: Called after a subscription.
+        session_lifespan: Surrounds the connection.
+    """
+
+    dispatcher: Dispatcher[Session]
+    authenticate: Authenticator | None = None
+    authenticate_request: RequestAuthenticator | None = None
+    may_subscribe: MaySubscribe | None = None
+    on_subscribe: OnSubscribe | None = None
+    session_lifespan: SessionLifespan | None = None
 
 
 class _Misused(TypeError):
-    """The authenticator is not what it should be; the text may be logged."""
+    """A function of the user is not what it should be; the text may be logged."""
 
 
 class Connection:
@@ -45,174 +89,303 @@ class Connection:
     Args:
         transport: Carries the frames.
         session: The connection's state.
-        dispatcher: Has the handlers.
-        authenticate: Returns who a token belongs to; without it every token is refused.
-        may_subscribe: Returns whether the session may subscribe to a topic.
+        callbacks: The functions of the user.
+
+    Attributes:
+        session: The connection's state.
+        task: The task that serves it.
+        ended: Set when the connection has ended, and its handlers too.
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        session: ServerSession,
-        dispatcher: Dispatcher[Session],
-        authenticate: Authenticator | None,
-        may_subscribe: MaySubscribe | None,
+        self, transport: AnyTransport, session: ServerSession, callbacks: Callbacks
     ) -> None:
         config = session.context.config
+        loop = asyncio.get_running_loop()
         self.session = session
-        self._dispatcher = dispatcher
-        self._authenticate = authenticate
-        self._may_subscribe = may_subscribe
+        self.task = asyncio.current_task()
+        self.ended = asyncio.Event()
+        self._config = config
+        self._callbacks = callbacks
+        self._dispatcher = callbacks.dispatcher
         self._driver = ConnectionDriver(transport, session, self._on_event, config.close_timeout)
-        self._running: dict[asyncio.Task[None], tuple[CommandMessage, Reply | None]] = {}
-        self._create_task = asyncio.get_running_loop().create_task
-        self._max_running = config.max_running
+        self._time = loop.time
+        self._start_task = eager_starter(loop)
+        self._running: dict[asyncio.Task[None], CommandMessage] = {}
+        self._waiting: deque[CommandMessage] = deque()
+        self._has_capacity = asyncio.Event()
+        self._extra_tasks: set[asyncio.Task[None]] = set()
         self._is_cancelled = False
 
-    async def run(self) -> None:
-        """Serve the connection until it ends, and its commands are carried out."""
+    @property
+    def end(self) -> ConnectionEnd | None:
+        """How the connection ended; None before, and where its task was cancelled."""
+        return self._driver.end
+
+    async def run(self, request: ConnectionRequest | None) -> None:
+        """Serve the connection until it ends, and its handlers have ended.
+
+        Args:
+            request: The handshake, if the transport knows it.
+        """
+        await self._authenticate_request(request)
+        async with _Lifespan(self.session, self._callbacks.session_lifespan):
+            await self._drive()
+
+    async def _drive(self) -> None:
         try:
             await self._driver.run()
+            self._waiting.clear()
+            if self._config.cancel_on_disconnect:
+                self.cancel_handlers()
             while self._running:
                 await asyncio.wait(self._running)
         finally:
             self.cancel_handlers()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            for task in self._extra_tasks:
+                task.cancel()
+            await asyncio.gather(*self._running, *self._extra_tasks, return_exceptions=True)
 
-    def go_away(self) -> None:
+    def drain(self) -> None:
         """Take no more commands, answer those that came, and close with 1001."""
         self.session.drain(GOING_AWAY, "the server shuts down")
 
-    def runs_in(self, task: "asyncio.Task[Any] | None") -> bool:
-        """Return whether a task runs a handler of this connection."""
-        return task in self._running
+    def is_served_by(self, task: "asyncio.Task[Any] | None") -> bool:
+        """Return whether a task runs a handler of this connection, or serves it."""
+        return task in self._running or task in self._extra_tasks or task is self.task
 
     def cancel_handlers(self) -> None:
         """Cancel the handlers that still run, and start no more."""
         self._is_cancelled = True
-        for task in self._running:
-            task.add_done_callback(self._answer_if_open)
+        for task in list(self._running):
             task.cancel()
+        while self._waiting:
+            self.session.fail(self._waiting.popleft().id)
 
     def abort(self) -> None:
         """Close the connection at once, and cancel its handlers."""
         self.cancel_handlers()
         self.session.abort(GOING_AWAY, "the server shuts down")
 
-    def _answer_if_open(self, task: "asyncio.Task[None]") -> None:
-        """Answer a command whose task was cancelled before it began."""
-        if task in self._running:
-            message, reply = self._running.pop(task)
-            if inspect.iscoroutine(reply):
-                reply.close()
-            self.session.fail(message.id)
+    # Session events.
 
     def _on_event(self, event: ServerSessionEvent) -> Awaitable[None] | None:
+        if isinstance(event, CommandReceived):
+            return self._on_command(event.message)
+        if self._waiting:
+            return self._handle_later(event)
         match event:
-            case CommandReceived(message):
-                if len(self._running) < self._max_running:
-                    self._start(message)
-                    return None
-                return self._start_later(message)
             case AuthenticationRequested():
-                return self._check(event)
+                return self._check_token(event)
             case SubscriptionRequested():
                 return self._decide_subscription(event)
-            case ReauthenticationRequested():
-                return self._decide_reauthentication(event)
             case Subscribed():
-                self.session.release_events()
+                self._on_subscribed(event)
                 return None
 
-    async def _start_later(self, message: CommandMessage) -> None:
-        while len(self._running) >= self._max_running:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-        self._start(message)
+    async def _handle_later(self, event: ServerSessionEvent) -> None:
+        while self._waiting:
+            self._has_capacity.clear()
+            await self._has_capacity.wait()
+        handling = self._on_event(event)
+        if handling is not None:
+            await handling
+
+    # Commands.
+
+    def _on_command(self, message: CommandMessage) -> Awaitable[None] | None:
+        if len(self._running) < self._config.max_running:
+            self._start(message)
+            return None
+        self._waiting.append(message)
+        if len(self._waiting) < self._config.max_pending:
+            return None
+        return self._wait_for_capacity()
+
+    async def _wait_for_capacity(self) -> None:
+        while len(self._waiting) >= self._config.max_pending:
+            self._has_capacity.clear()
+            await self._has_capacity.wait()
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < self._config.max_running:
+            self._start(self._waiting.popleft())
+        self._has_capacity.set()
 
     def _start(self, message: CommandMessage) -> None:
-        """Have a command carried out; only one that has to be waited for takes a task."""
+        """Run a handler; only one that has to be awaited takes a task."""
         if self._is_cancelled:
             self.session.fail(message.id)
         elif self._dispatcher.is_coroutine(type(message.payload)):
-            self._wait_for(message, None)
+            self._run_in_task(message, None)
         else:
-            self._answer(message)
+            self._run_plain(message)
 
-    def _answer(self, message: CommandMessage) -> None:
+    def _run_plain(self, message: CommandMessage) -> None:
+        started = self._time()
+        token = current.set((message, self.session))
         try:
-            reply = self._dispatcher.call(message.payload, self.session)
+            response = self._dispatcher.call(message.payload, self.session)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
             self._fail(message, error)
-            return
-        if inspect.isawaitable(reply):  # of a function that is plain, and returns one
-            self._wait_for(message, reply)
         else:
-            self.session.reply(message, reply)
+            if inspect.isawaitable(response):  # of a plain function that returns one
+                self._run_in_task(message, response)
+                return
+            self.session.reply(message, response)
+        finally:
+            current.reset(token)
+        self._observe(message, started)
 
-    def _wait_for(self, message: CommandMessage, reply: Reply | None) -> None:
-        task = self._create_task(self._run_handler(message, reply))
-        if not task.done():  # as it may be, where tasks begin at once
-            self._running[task] = message, reply
+    def _run_in_task(self, message: CommandMessage, response: Awaitable[Response] | None) -> None:
+        task = self._start_task(self._run_handler(message, response))
+        if task.done():
+            return
+        self._running[task] = message  # where it has not begun yet
 
-    async def _run_handler(self, message: CommandMessage, reply: Reply | None) -> None:
-        """Wait for a reply, or have the handler called in this task, where it can be cancelled."""
+        def ended(task: "asyncio.Task[None]") -> None:
+            if task in self._running:  # it was cancelled before it began
+                del self._running[task]
+                if inspect.iscoroutine(response):
+                    response.close()
+                self.session.fail(message.id)
+            self._start_waiting()
+
+        task.add_done_callback(ended)
+
+    async def _run_handler(
+        self, message: CommandMessage, response: Awaitable[Response] | None
+    ) -> None:
+        """Await a response; the handler is called in this task, where it can be cancelled."""
+        session, started = self.session, self._time()
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._running[task] = message
+        current.set((message, session))
         try:
-            response = await (reply or self._dispatcher.dispatch(message.payload, self.session))
+            if response is None:
+                response = self._dispatcher.dispatch(message.payload, session)
+            if self._config.handler_timeout is None:
+                result = await response
+            else:
+                result = await self._in_time(response)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
             self._fail(message, error)
         except BaseException:
-            self.session.fail(message.id)
+            session.fail(message.id)
             raise
         else:
-            self.session.reply(message, response)
+            session.reply(message, result)
         finally:
-            self._running.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
+            del self._running[task]
+        self._observe(message, started)
+
+    async def _in_time(self, response: Awaitable[Response]) -> Response:
+        seconds = self._config.handler_timeout
+        try:
+            async with asyncio.timeout(seconds) as timeout:
+                return await response
+        except TimeoutError:
+            if timeout.expired():
+                raise _Misused(f"it took longer than {seconds} s") from None
+            raise
+
+    def _observe(self, message: CommandMessage, started: float) -> None:
+        metrics = self.session.context.metrics
+        if metrics is not None:
+            metrics.command_handled(message.type, self._time() - started)
 
     def _fail(self, message: CommandMessage, error: BaseException) -> None:
-        """Answer a command whose handler raised, and log it if that was not meant for the peer."""
+        """Answer a command whose handler raised; log it if it was not meant for the client."""
         session = self.session
-        if isinstance(error, (ProtocolError, CommandError)):
-            session.refuse(error, message.id)
+        alone = error
+        while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
+            alone = alone.exceptions[0]
+        if isinstance(alone, (ProtocolError, CommandError)):
+            session.refuse(alone, message.id)
             return
         if isinstance(error, asyncio.CancelledError) and self._is_cancelled:
             session.fail(message.id)
             return
-        has_secrets = session.context.has_secrets(message.payload)
+        details = ""
+        exc_info: BaseException | None = error
+        if isinstance(error, _Misused):
+            details, exc_info = f": {error}", None
+        elif session.context.has_secrets(message.payload):
+            details, exc_info = f": {_traceback(error)}", None
         session.log.error(
             "message %s: the handler of %s failed%s",
             message.id,
             message.type,
-            f": {_traceback(error)}" if has_secrets else "",
-            exc_info=None if has_secrets else error,
+            details,
+            exc_info=exc_info,
+            extra={"message_id": message.id, "message_type": message.type},
         )
         session.fail(message.id)
 
-    async def _check(self, request: AuthenticationRequested) -> None:
+    # Authentication and permissions.
+
+    async def _authenticate_request(self, request: ConnectionRequest | None) -> None:
+        """Authenticate a session by its handshake; close it if it cannot authenticate at all."""
+        authenticate = self._callbacks.authenticate_request
+        if authenticate is None:
+            return
+        session = self.session
+        current.set((None, session))
         try:
-            identity = await self._identify(request.token)
-            now = asyncio.get_running_loop().time()
-            review = self.session.authenticated(request.message_id, identity, now)
+            identity = None
+            if request is not None:
+                identity = await self._identify(authenticate(request))
+        except Exception as error:  # noqa: BLE001 - logged
+            session.log.error("authenticate_request failed: %s", _reason(error))
+            session.abort(INTERNAL_ERROR, "internal error")
+            return
+        if identity is not None and session.identify(identity, self._time()):
+            return
+        if self._callbacks.authenticate is None and self._config.require_auth:
+            session.close(POLICY_VIOLATION, "not authenticated")
+
+    async def _check_token(self, request: AuthenticationRequested) -> None:
+        session = self.session
+        current.set((request.message, session))
+        try:
+            identity = None
+            if self._callbacks.authenticate is not None:
+                identity = await self._identify(self._callbacks.authenticate(request.token))
+            review = session.authenticated(request.message_id, identity, self._time())
         except (ProtocolError, CommandError) as error:
-            self.session.refuse(error, request.message_id)
+            session.refuse(error, request.message_id)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise
-            why = str(error) if isinstance(error, _Misused) else _traceback(error)
-            self.session.log.error("authenticate failed: %s", why)
-            self.session.fail(request.message_id)
+            session.log.error("authenticate failed: %s", _reason(error))
+            session.fail(request.message_id)
         else:
             if review is not None:
                 await self._decide_reauthentication(review)
 
+    async def _identify(self, checking: object) -> Identity | None:
+        if not inspect.isawaitable(checking):
+            raise _Misused("it has to be a coroutine function")
+        async with asyncio.timeout(self._config.auth_timeout):
+            identity: object = await checking
+        if identity is None or isinstance(identity, Identity):
+            return identity
+        raise _Misused(f"it has to return an Identity or None, not {type(identity).__name__}")
+
     async def _decide_subscription(self, request: SubscriptionRequested) -> None:
+        current.set((request.message, self.session))
         try:
             allowed = await self._is_allowed(request.topic)
+        except CommandError as error:
+            self.session.refuse(error, request.message_id)
         except Exception:
             self.session.log.exception("may_subscribe failed")
             self.session.fail(request.message_id)
         else:
-            self.session.decide_subscription(request, allowed)
+            subscribed = self.session.decide_subscription(request, allowed)
+            if subscribed is not None:
+                self._on_subscribed(subscribed)
 
     async def _decide_reauthentication(self, request: ReauthenticationRequested) -> None:
         try:
@@ -221,35 +394,77 @@ class Connection:
             self.session.log.exception("may_subscribe failed")
             self.session.undo_reauthentication(request)
         else:
-            now = asyncio.get_running_loop().time()
-            self.session.decide_reauthentication(request, allowed, now)
+            self.session.decide_reauthentication(request, allowed, self._time())
 
     async def _is_allowed(self, topic: str) -> bool:
-        assert self._may_subscribe is not None, "the session asks only if somebody can answer"
-        allowed: object = self._may_subscribe(self.session, topic)
+        assert self._callbacks.may_subscribe is not None, "nobody can answer"
+        allowed: object = self._callbacks.may_subscribe(self.session, topic)
         if inspect.isawaitable(allowed):
-            allowed = await allowed
+            async with asyncio.timeout(self._config.auth_timeout):
+                allowed = await allowed
         if not isinstance(allowed, bool):
             raise TypeError(f"may_subscribe returns True or False, not {type(allowed).__name__}")
         return allowed
 
-    async def _identify(self, token: str) -> Identity | None:
-        if self._authenticate is None:
-            return None
-        checking: object = self._authenticate(token)
-        if not inspect.isawaitable(checking):
-            raise _Misused("authenticate has to be a coroutine function")
-        async with asyncio.timeout(self.session.context.config.auth_timeout):
-            identity: object = await checking
-        if identity is None or isinstance(identity, Identity):
-            return identity
-        raise _Misused(f"authenticate gives an Identity or None, not a {type(identity).__name__}")
+    def _on_subscribed(self, event: Subscribed) -> None:
+        task = self._start_task(self._call_on_subscribe(event.topic))
+        if not task.done():
+            self._extra_tasks.add(task)
+            task.add_done_callback(self._extra_tasks.discard)
+
+    async def _call_on_subscribe(self, topic: str) -> None:
+        assert self._callbacks.on_subscribe is not None, "nobody wants to know"
+        current.set((None, self.session))
+        try:
+            calling = self._callbacks.on_subscribe(self.session, topic)
+            if inspect.isawaitable(calling):
+                await calling
+        except Exception:
+            self.session.log.exception("on_subscribe failed")
+        finally:
+            self.session.release_events()
+
+
+class _Lifespan:
+    """Enters and leaves the user's ``session_lifespan``; a failure to enter aborts the session."""
+
+    def __init__(self, session: ServerSession, lifespan: SessionLifespan | None) -> None:
+        self._session = session
+        self._lifespan = lifespan
+        self._manager: AbstractAsyncContextManager[Any] | None = None
+
+    async def __aenter__(self) -> None:
+        if self._lifespan is None or self._session.closing is not None:
+            return
+        current.set((None, self._session))
+        try:
+            manager = self._lifespan(self._session)
+            await manager.__aenter__()
+        except Exception:
+            self._session.log.exception("session_lifespan failed when it was entered")
+            self._session.abort(INTERNAL_ERROR, "internal error")
+        else:
+            self._manager = manager
+
+    async def __aexit__(self, *error: Any) -> None:
+        if self._manager is None:
+            return
+        try:
+            await self._manager.__aexit__(*error)
+        except Exception as failure:
+            if failure is error[1]:  # the connection's own failure, which passes through
+                return
+            self._session.log.exception("session_lifespan failed when it was left")
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, _Misused) else _traceback(error)
 
 
 def _traceback(error: BaseException) -> str:
     """Return what was raised and where, without the exception's own text.
 
-    That text may hold what the handler was given, as that of ``KeyError(token)`` does.
+    That text may hold what the function was given, as that of ``KeyError(token)`` does.
     """
     lines = "".join(traceback.format_tb(error.__traceback__))
     return f"{type(error).__qualname__}\n{lines.rstrip()}"

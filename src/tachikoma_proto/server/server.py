@@ -1,22 +1,39 @@
-"""``Server``: what accepted connections are given to, and events are published through."""
+"""``Server``: serves accepted connections, and publishes events to them.
+
+Rules:
+
+* A server belongs to one event loop, and its ``publish`` to that loop's thread.
+* ``close`` ends within a bounded time, whatever handlers and peers do.
+"""
 
 import asyncio
+import random
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.connection.driver import AnyTransport, ConnectionEnd
 from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.server.connection import Authenticator, Connection, MaySubscribe
+from tachikoma_proto.server.connection import (
+    Authenticator,
+    Callbacks,
+    Connection,
+    MaySubscribe,
+    OnSubscribe,
+    RequestAuthenticator,
+    SessionLifespan,
+)
 from tachikoma_proto.server.dispatcher import Dispatcher
+from tachikoma_proto.session.base import TRY_AGAIN_LATER
 from tachikoma_proto.session.config import ServerConfig
 from tachikoma_proto.session.hub import Hub
 from tachikoma_proto.session.logs import server_logger as log
 from tachikoma_proto.session.metrics import Metrics
-from tachikoma_proto.session.server_session import SESSION_COMMANDS
+from tachikoma_proto.session.server_session import SESSION_COMMANDS, ServerSession
 from tachikoma_proto.session.session import Session
-from tachikoma_proto.transports.transport import Transport
+from tachikoma_proto.transports.transport import ConnectionRequest, format_address, make_request
 
 _CANCEL_TIMEOUT: Final = 1.0
 """How many seconds handlers that are cancelled have to end."""
@@ -28,26 +45,30 @@ class Server:
     Args:
         codec: Reads and writes the frames.
         dispatcher: Has the handlers of all commands but those about the session itself.
-        authenticate: Tells whose a token is; None if it is nobody's. Compare secrets with
-            ``hmac.compare_digest``.
-        config: What each connection is granted; the defaults if left out.
-        metrics: Told what happens, if anybody is to be.
-        may_subscribe: Whether a session may have the events of a topic and of all below it; it
-            looks at the session's ``identity``. Everyone may if left out.
-
-    Give the WebSocket library a logger that is not at DEBUG: websockets logs frames there, and so
-    tokens.
+        authenticate: Returns who a token belongs to; None if it is not valid. Compare secrets
+            with ``hmac.compare_digest``.
+        authenticate_request: Returns who a connection belongs to by its handshake, such as a
+            cookie or a header; None if it does not say, and the client has to send a token.
+        config: The limits of each connection; the defaults if left out.
+        metrics: Hooks for what happens.
+        may_subscribe: Returns whether a session may have the events of a topic and of all below
+            it, or an awaitable of that; it looks at the session's ``identity``. Everyone may if
+            left out. If it raises, the client gets ``internal_error`` and keeps what it has.
+        on_subscribe: Called with the session and the topic after a subscription was acknowledged;
+            what it sends goes out before later events.
+        session_lifespan: Returns an asynchronous context manager for a session, which is entered
+            before the first frame is read, and left when the connection has ended.
 
     Raises:
         RegistryError: The dispatcher has a handler for a command that the session answers, or
             that the codec does not know.
-        TypeError: What is given is something else.
+        TypeError: An argument is of another type.
         ValueError: Authentication is required, and there is nothing to authenticate with.
 
     Example::
 
-        server = Server(codec, dispatcher, authenticate=check_token)
-        async with websockets.asyncio.server.serve(server.handle, "localhost", 8765), server:
+        server = Server(Codec(), dispatcher, authenticate=check_token)
+        async with serve(server, "127.0.0.1", 8765):
             server.publish(MissionStarted(mission_id=m))
             await stopped.wait()
     """
@@ -58,45 +79,57 @@ class Server:
         dispatcher: Dispatcher[Session],
         *,
         authenticate: Authenticator | None = None,
+        authenticate_request: RequestAuthenticator | None = None,
         config: ServerConfig | None = None,
         metrics: Metrics | None = None,
         may_subscribe: MaySubscribe | None = None,
+        on_subscribe: OnSubscribe | None = None,
+        session_lifespan: SessionLifespan | None = None,
     ) -> None:
         config = config or ServerConfig()
-        _refuse_other("codec", codec, Codec)
-        _refuse_other("dispatcher", dispatcher, Dispatcher)
-        _refuse_other("config", config, ServerConfig)
-        if authenticate is None and config.require_auth:
+        _check_type("codec", codec, Codec)
+        _check_type("dispatcher", dispatcher, Dispatcher)
+        _check_type("config", config, ServerConfig)
+        if authenticate is None and authenticate_request is None and config.require_auth:
             raise ValueError(
                 "authentication is required, and there is nothing to authenticate with: "
-                "give authenticate=…, or ServerConfig(require_auth=False)"
+                "give authenticate=… or authenticate_request=…, "
+                "or ServerConfig(require_auth=False)"
             )
-        _refuse_idle_handlers(dispatcher, codec.registry)
+        _check_handlers(dispatcher, codec.registry)
         self._hub = Hub(
             codec,
             config,
             metrics=metrics,
             publisher=self,
             asks_permission=may_subscribe is not None,
+            announces_subscriptions=on_subscribe is not None,
         )
-        self._may_subscribe = may_subscribe
-        self._dispatcher = dispatcher
-        self._authenticate = authenticate
-        self._connections: dict[Connection, asyncio.Task[Any]] = {}
+        self._callbacks = Callbacks(
+            dispatcher=dispatcher,
+            authenticate=authenticate,
+            authenticate_request=authenticate_request,
+            may_subscribe=may_subscribe,
+            on_subscribe=on_subscribe,
+            session_lifespan=session_lifespan,
+        )
+        self._connections: dict[Connection, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_closing = False
+        self._is_entered = self._is_closing = False
 
     def __repr__(self) -> str:
         return f"<Server of {len(self._connections)} sessions>"
 
     async def __aenter__(self) -> Self:
-        """Close the server when the block ends.
+        """Bind the server to the running event loop, and close it when the block ends.
 
         Raises:
-            RuntimeError: It was closed before.
+            RuntimeError: It was closed before, or serves another event loop.
         """
         if self._is_closing:
             raise RuntimeError("a server that was closed stays closed: make another one")
+        self._bind_loop()
+        self._is_entered = True
         return self
 
     async def __aexit__(
@@ -108,47 +141,65 @@ class Server:
         await self.close()
 
     @property
+    def codec(self) -> Codec:
+        """What reads and writes the frames."""
+        return self._hub.context.codec
+
+    @property
+    def config(self) -> ServerConfig:
+        """The limits of each connection."""
+        return self._hub.context.config
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server takes no more connections."""
+        return self._is_closing
+
+    @property
     def sessions(self) -> tuple[Session, ...]:
-        """The sessions that stand now."""
+        """The sessions whose connections are open, or still end."""
         return tuple(connection.session for connection in self._connections)
 
-    async def handle(self, transport: Transport, /) -> None:
-        """Serve one connection, until it ends and its commands are carried out.
+    async def handle(self, transport: AnyTransport, /) -> None:
+        """Serve one connection, until it ends and its handlers have ended.
 
-        This is what a WebSocket library is given as its handler.
+        Give it to a WebSocket library as its handler, or use ``serve``.
 
         Args:
             transport: The connection, open.
+
+        Raises:
+            RuntimeError: The server serves another event loop.
+            RegistryError: A handler was registered meanwhile that would never be called.
         """
-        _refuse_idle_handlers(self._dispatcher, self._hub.context.codec.registry)  # some may be new
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine runs in a task"
-        self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        connection = Connection(
-            transport,
-            self._hub.open(now),
-            self._dispatcher,
-            self._authenticate,
-            self._may_subscribe,
-        )
-        self._connections[connection] = task
+        _check_handlers(self._callbacks.dispatcher, self.codec.registry)  # some may be new
+        self._bind_loop()
+        limit = self.config.max_connections
+        if limit is not None and len(self._connections) >= limit:
+            log.warning("refused a connection: there are %d already", limit)
+            await _refuse(transport, self.config.close_timeout)
+            return
+        request = request_of(transport)
+        address = request.address if request else None
+        opened_at = asyncio.get_running_loop().time()
+        session = self._hub.open(opened_at, address)
+        connection = Connection(transport, session, self._callbacks)
+        self._connections[connection] = None
         if self._is_closing:
-            connection.go_away()
-        connection.session.log.info("opened")
+            connection.drain()
+        session.log.info("opened")
         try:
-            await connection.run()
+            await connection.run(request)
         finally:
             del self._connections[connection]
-            connection.session.log.info("ended")
+            connection.ended.set()
+            duration = asyncio.get_running_loop().time() - opened_at
+            self._log_end(session, connection.end, duration)
 
     def publish(self, event: Event, /) -> int:
-        """Give an event to everyone who subscribed to it.
+        """Send an event to every session that subscribed to it.
 
-        It never waits: it is queued for each session, and encoded once. Call it in the event
-        loop's thread; from another one, use ``loop.call_soon_threadsafe``. Each session's queue
-        holds ``max_pending`` events: who publishes more at one go lets the loop run in between,
-        with ``await asyncio.sleep(0)``.
+        It never waits: the event is encoded once, and queued for each session.
 
         Args:
             event: The event.
@@ -158,60 +209,131 @@ class Server:
 
         Raises:
             EncodeError: A peer could not read it, or no category of the registry holds it. It is
-                not looked at while nobody subscribes.
+                not looked at while nobody is subscribed.
             RegistryError: Its category has no topic.
-            RuntimeError: It is called in another thread than that of the event loop.
+            RuntimeError: It is called in another thread than that of the event loop; use
+                ``loop.call_soon_threadsafe`` there.
         """
-        self._refuse_other_threads()
+        if self._connections and asyncio._get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "publish belongs into the thread of the server's event loop; from another one, "
+                "use loop.call_soon_threadsafe(server.publish, event)"
+            )
         return self._hub.publish(event)
 
-    async def close(self, *, timeout: float = 10.0) -> None:
-        """Take no more commands, carry out those that came, send what waits, and close.
+    async def close(self, *, timeout: float = 10.0, spread: float = 0.0) -> None:
+        """Take no more commands, answer those that came, send what waits, and close.
 
         Connections end with close code 1001, and those that come later at once.
 
         Args:
             timeout: After how many seconds the handlers that still run are cancelled; their
                 commands are answered with ``internal_error``.
+            spread: Over how many seconds the connections are closed, so that their clients do not
+                all come back at once. The timeout starts after that.
 
         Raises:
-            RuntimeError: A handler calls it, and would wait for itself.
+            RuntimeError: A handler calls it, and would wait for itself; or it is called in
+                another event loop.
         """
         task = asyncio.current_task()
-        if any(connection.runs_in(task) for connection in self._connections):
+        if any(connection.is_served_by(task) for connection in self._connections):
             raise RuntimeError(
                 "a handler cannot wait until it has ended itself; leave that to a task"
             )
+        if self._connections and asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the server belongs to another event loop")
         self._is_closing = True
-        for connection in self._connections:
-            connection.go_away()
-        if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=timeout)
+        connections = list(self._connections)
+        random.shuffle(connections)
+        for connection in connections:
+            connection.drain()
+            if spread > 0:
+                await asyncio.sleep(spread / len(connections))
+        await self._wait_ended(timeout)
         if self._connections:
             log.warning("%d sessions did not end in time", len(self._connections))
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.cancel_handlers()
-        if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=_CANCEL_TIMEOUT)
-        while self._connections:  # some may have come meanwhile
-            for connection in self._connections:
-                connection.abort()
-            await asyncio.wait(self._connections.values())
+        await self._wait_ended(_CANCEL_TIMEOUT)
+        for connection in list(self._connections):
+            connection.abort()
+        await self._wait_ended(self.config.close_timeout + _CANCEL_TIMEOUT)
+        for connection in self._connections:
+            connection.session.log.error("a handler goes on, although it was cancelled")
 
-    def _refuse_other_threads(self) -> None:
-        if self._connections and not _is_running(self._loop):
-            raise RuntimeError(
-                "publish belongs into the thread of the server's event loop; from another one, "
-                "use loop.call_soon_threadsafe(server.publish, event)"
-            )
+    async def _wait_ended(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while self._connections:  # some may come meanwhile
+                    await next(iter(self._connections)).ended.wait()
+        except TimeoutError:
+            return
+
+    def _bind_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            is_used = self._connections or (self._is_entered and not self._is_closing)
+            if is_used and not self._loop.is_closed():
+                raise RuntimeError(
+                    "the server serves another event loop already, and belongs to it; with "
+                    "Starlette's TestClient, use 'with TestClient(app) as client'"
+                )
+        self._loop = loop
+
+    def _log_end(self, session: ServerSession, end: ConnectionEnd | None, seconds: float) -> None:
+        code = end.code if end else 1006
+        reason = end.reason if end else "cancelled"
+        ended_by = "client" if end and end.by_peer else "server"
+        session.log.info(
+            "ended with %d %s by the %s after %.1f s",
+            code,
+            ascii(reason),
+            ended_by,
+            seconds,
+            extra={
+                "close_code": code,
+                "close_reason": reason,
+                "ended_by": ended_by,
+                "duration": seconds,
+            },
+        )
+        if self._hub.context.metrics is not None:
+            self._hub.context.metrics.close_code(code)
 
 
-def _refuse_other(name: str, given: object, wanted: type) -> None:
-    if not isinstance(given, wanted):
-        raise TypeError(f"{name} is a {wanted.__name__}, not {given!r}")
+def request_of(transport: object) -> ConnectionRequest | None:
+    """Return the handshake of a transport; None if it does not know it.
+
+    A connection of ``websockets`` has a request of that library.
+
+    Args:
+        transport: The transport.
+    """
+    request = getattr(transport, "request", None)
+    if request is None or isinstance(request, ConnectionRequest):
+        return request
+    address = getattr(transport, "remote_address", None)
+    try:
+        return make_request(request.path, list(request.headers.raw_items()), address)
+    except AttributeError:  # a request of a library that we do not know
+        return ConnectionRequest(address=format_address(address))
 
 
-def _refuse_idle_handlers(dispatcher: Dispatcher[Session], registry: Registry) -> None:
+async def _refuse(transport: AnyTransport, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await transport.close(TRY_AGAIN_LATER, "too many connections")
+    except Exception:  # noqa: BLE001 - a transport may raise anything
+        log.debug("a connection could not be refused in order", exc_info=True)
+
+
+def _check_type(name: str, value: object, expected: type) -> None:
+    if not isinstance(value, expected):
+        raise TypeError(f"{name} is a {expected.__name__}, not {value!r}")
+
+
+def _check_handlers(dispatcher: Dispatcher[Session], registry: Registry) -> None:
     """Refuse handlers that would never be called."""
     for command in dispatcher.handlers:
         if command in SESSION_COMMANDS:
@@ -223,10 +345,3 @@ def _refuse_idle_handlers(dispatcher: Dispatcher[Session], registry: Registry) -
                 f"{command.__qualname__} has a handler, but the server's codec does not know it; "
                 "a codec of installed extensions is Codec(Registry.discover())"
             )
-
-
-def _is_running(loop: asyncio.AbstractEventLoop | None) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

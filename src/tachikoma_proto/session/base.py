@@ -22,6 +22,7 @@ from typing import Final, Generic, TypeVar
 from attrs import frozen
 
 from tachikoma_proto.session.keepalive import Keepalive
+from tachikoma_proto.session.logs import Logger
 from tachikoma_proto.session.metrics import Metrics
 from tachikoma_proto.session.send_queue import SendQueue, size_of
 from tachikoma_proto.wire.json_reader import Frame
@@ -60,6 +61,7 @@ class BaseSession(ABC, Generic[E]):
         keepalive: Watches the peer.
 
     Attributes:
+        log: Where log records about the connection go.
         closing: How the connection is to be closed, once it is.
         awaits_write: Whether ``frame_written`` wants to be called when the last frame from
             ``next_frame`` has been written.
@@ -68,6 +70,8 @@ class BaseSession(ABC, Generic[E]):
         on_timeout_changed: Called when ``next_timeout`` has become earlier; set likewise.
     """
 
+    log: Logger
+
     def __init__(self, metrics: Metrics | None, keepalive: Keepalive) -> None:
         self.closing: Closing | None = None
         self.on_output: Callable[[], object] = _nothing
@@ -75,6 +79,7 @@ class BaseSession(ABC, Generic[E]):
         self._metrics = metrics
         self._keepalive = keepalive
         self._queue = SendQueue()
+        self._is_reading = True
         self._ping_is_first = self.awaits_write = False
         if metrics is not None:
             metrics.session_opened()
@@ -129,8 +134,20 @@ class BaseSession(ABC, Generic[E]):
             self.awaits_write = False
             self._keepalive.ping_written(now)
 
-    def reading_resumed(self, now: float) -> None:
-        """Record that nothing was read until now, so that the peer is not to blame for silence."""
+    def pause_reading(self) -> None:
+        """Record that no frame is read for a while, so that the peer is not to blame for silence.
+
+        It is still pinged: it has to see that this side is there.
+        """
+        self._is_reading = False
+
+    def resume_reading(self, now: float) -> None:
+        """Record that frames are read again.
+
+        Args:
+            now: The present time in seconds.
+        """
+        self._is_reading = True
         self._keepalive.heard(now)
 
     def handle_timeout(self, now: float) -> None:
@@ -141,7 +158,11 @@ class BaseSession(ABC, Generic[E]):
         """
         if self.closing is not None:
             return
-        if self._keepalive.is_lost(now):
+        if not self._is_reading:
+            if now >= self._keepalive.deadline:
+                self._keepalive.heard(now)
+                self.ping()
+        elif self._keepalive.is_lost(now):
             self.peer_lost()
         elif self._keepalive.should_ping(now):
             self.ping()

@@ -31,7 +31,7 @@ from tachikoma_proto.session.events import (
     ResponseReceived,
 )
 from tachikoma_proto.session.keepalive import Keepalive
-from tachikoma_proto.session.logs import client_logger as log
+from tachikoma_proto.session.logs import client_logger
 from tachikoma_proto.session.metrics import Metrics, guarded
 from tachikoma_proto.wire.formats import new_uuid
 from tachikoma_proto.wire.json_reader import Frame
@@ -53,6 +53,8 @@ class ClientSession(BaseSession[ClientSessionEvent]):
         send(session.next_frame())
         event = session.receive(frame, now=1.0)
     """
+
+    log = client_logger
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class ClientSession(BaseSession[ClientSessionEvent]):
         try:
             message = self._codec.decode_server_message(frame)
         except ProtocolError as error:
-            log.warning("cannot read a frame from the server: %s", error)
+            self.log.warning("cannot read a frame from the server: %s", error)
             return None
         payload = message.payload
         if isinstance(payload, Ping):
@@ -131,14 +133,14 @@ class ClientSession(BaseSession[ClientSessionEvent]):
             return MessageReceived(received)
         if isinstance(payload, ErrorResponse):
             self._count_error(payload.code)
-            log.warning("the server sent the error %s without reply_to", ascii(payload.code))
+            self.log.warning("the server sent the error %s without reply_to", ascii(payload.code))
         else:
-            log.warning("the server sent a response (%s) without reply_to", message.type)
+            self.log.warning("the server sent a response (%s) without reply_to", message.type)
         return None
 
     def _match(self, message_id: UUID, payload: object) -> ResponseReceived | None:
         if message_id not in self._waiting:
-            log.debug("ignored a response that nobody waits for")
+            self.log.debug("ignored a response that nobody waits for")
             return None
         expected = self._waiting.pop(message_id)
         if message_id == self._last_ping:

@@ -33,10 +33,12 @@ class AuthenticationRequested:
     Attributes:
         message_id: The id of the message that brought it.
         token: The token, a secret.
+        message: The whole message.
     """
 
     message_id: UUID | None
     token: str = field(repr=masked)
+    message: IncomingMessage[Command[Any]] | None = field(default=None, eq=False, repr=False)
 
 
 @frozen
@@ -48,17 +50,19 @@ class SubscriptionRequested:
         topic: The topic, in the form that events have it.
         filters: What narrows the subscription.
         identity: Who asked.
+        message: The whole message.
     """
 
     message_id: UUID | None
     topic: str
     filters: SubscriptionFilters | None
     identity: Identity | None
+    message: IncomingMessage[Command[Any]] | None = field(default=None, eq=False, repr=False)
 
 
 @frozen
 class ReauthenticationRequested:
-    """Decide which topics a new identity may keep.
+    """Decide which topics a new identity may keep; ``authenticated`` returns it.
 
     The session has the new identity already, so that permissions can be looked up for it. Answer
     with ``decide_reauthentication``; ``undo_reauthentication`` leaves everything as it was.
@@ -88,11 +92,7 @@ class Subscribed:
 
 
 ServerSessionEvent: TypeAlias = (
-    CommandReceived
-    | AuthenticationRequested
-    | SubscriptionRequested
-    | ReauthenticationRequested
-    | Subscribed
+    CommandReceived | AuthenticationRequested | SubscriptionRequested | Subscribed
 )
 
 

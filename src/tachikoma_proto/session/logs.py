@@ -9,12 +9,15 @@ Rules:
 
 import logging
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from tachikoma_proto.session.session import Session
 
 server_logger: Final = logging.getLogger("tachikoma_proto.server")
 client_logger: Final = logging.getLogger("tachikoma_proto.client")
+
+
+Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 
 
 class SessionLogger(logging.LoggerAdapter[logging.Logger]):

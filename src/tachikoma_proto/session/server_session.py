@@ -249,9 +249,7 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
             authenticated before may keep its subscriptions.
         """
         self._auth_check_deadline = -inf
-        expires_at = identity.expires_at if identity else None
-        seconds = inf if expires_at is None else (expires_at - utc_now()) / timedelta(seconds=1)
-        if identity is None or seconds <= 0:
+        if identity is None or _seconds_left(identity) <= 0:
             self._refuse_token(message_id)
             return None
         previous, self._identity = self._identity, identity
@@ -260,6 +258,25 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
             return ReauthenticationRequested(message_id, topics, previous)
         self._accept_identity(message_id, now)
         return None
+
+    def identify(self, identity: Identity, now: float) -> bool:
+        """Authenticate the session by what its handshake says; nothing is sent.
+
+        Args:
+            identity: Who it belongs to.
+            now: The present time in seconds.
+
+        Returns:
+            Whether the identity is valid still.
+        """
+        seconds = _seconds_left(identity)
+        if seconds <= 0:
+            return False
+        self._identity = identity
+        self._auth_deadline = now + seconds
+        self.on_timeout_changed()
+        self.log.info("authenticated by its handshake")
+        return True
 
     def decide_reauthentication(
         self, request: ReauthenticationRequested, allowed: Collection[str], now: float
@@ -475,13 +492,10 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
     def _accept_identity(self, message_id: UUID | None, now: float) -> None:
         identity = self._identity
         assert identity is not None, "an identity is accepted before it is set"
-        expires_at = identity.expires_at
-        self._auth_deadline = inf
-        if expires_at is not None:
-            self._auth_deadline = now + (expires_at - utc_now()) / timedelta(seconds=1)
+        self._auth_deadline = now + _seconds_left(identity)
         self.on_timeout_changed()
         self.log.info("authenticated")
-        expiry = None if expires_at is None else format_timestamp(expires_at)
+        expiry = None if identity.expires_at is None else format_timestamp(identity.expires_at)
         self._answer(
             AuthResponse(authenticated=True, user_id=identity.user_id, expires_at=expiry),
             message_id,
@@ -548,7 +562,7 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         assert isinstance(message.payload, Authenticate)
         self._unanswered += 1
         self._auth_check_deadline = now + self.context.config.auth_timeout
-        return AuthenticationRequested(message.id, message.payload.token)
+        return AuthenticationRequested(message.id, message.payload.token, message)
 
     def _on_subscribe(
         self, message: IncomingMessage[Command[Any]], now: float
@@ -559,7 +573,9 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         self._check_subscription_limit(topic)
         if self.context.asks_permission:
             self._unanswered += 1
-            return SubscriptionRequested(message.id, topic, command.filters, self._identity)
+            return SubscriptionRequested(
+                message.id, topic, command.filters, self._identity, message
+            )
         return self._subscribe(message.id, topic, command.filters)
 
     def _on_unsubscribe(self, message: IncomingMessage[Command[Any]], now: float) -> None:
@@ -604,6 +620,12 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         if self._held_events is None:
             self._held_events = []
         return Subscribed(topic)
+
+
+def _seconds_left(identity: Identity) -> float:
+    if identity.expires_at is None:
+        return inf
+    return (identity.expires_at - utc_now()) / timedelta(seconds=1)
 
 
 SessionCommand: TypeAlias = Callable[
