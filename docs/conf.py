@@ -4,7 +4,6 @@ import builtins
 import re
 import sys
 from importlib import import_module
-from importlib.metadata import version as installed_version
 from types import NoneType, UnionType
 from typing import Any
 
@@ -15,10 +14,12 @@ from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 
+import tachikoma_proto
+
 project = "tachikoma_proto"
 author = "the tachikoma_proto contributors"
 project_copyright = author
-version = release = installed_version("tachikoma-proto")
+version = release = tachikoma_proto.__version__
 
 extensions = [
     "myst_parser",

@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -224,6 +226,36 @@ def test_the_guide_lists_every_field_of_the_configuration(page: str, config: typ
     text = (DOCS / "guides" / page).read_text(encoding="utf-8")
     rows = "\n".join(re.findall(r"^\| (`.+?) \|", text, re.MULTILINE))
     assert {field.name for field in attrs.fields(config)} <= set(re.findall(r"`(\w+)`", rows))
+
+
+def refused_annotations() -> list[tuple[str, str]]:
+    """Each annotation that the guide calls refused, and what the error says of it."""
+    guide = (DOCS / "guides" / "fields.md").read_text("utf-8")
+    rows = re.findall(r"^\| `.+$", guide.partition("## What is refused")[2], re.MULTILINE)
+    found = []
+    for row in rows:
+        _, written, said, *_ = re.split(r"(?<!\\)\|", row)
+        annotations = re.findall(r"`([^`]+)`", written.partition(" without ")[0])
+        found += [(text.replace("\\|", "|"), said.strip(" `")) for text in annotations]
+    return found
+
+
+@pytest.mark.parametrize(("annotation", "text"), refused_annotations())
+def test_an_annotation_that_the_guide_calls_refused_is_refused(annotation: str, text: str) -> None:
+    category = tp.Category("refused")
+    code = f"@frozen(kw_only=True)\nclass Refused(tp.Event):\n    value: {annotation}\n"
+    names: dict[str, Any] = {
+        "Json": tp.Json,
+        "Literal": Literal,
+        "Sequence": Sequence,
+        "frozen": attrs.frozen,
+        "tp": tp,
+        "__name__": __name__,
+    }
+    exec(code, names)
+    category.event("refused")(names["Refused"])
+    with pytest.raises(tp.RegistryError, match=re.escape(text)):
+        tp.Registry([category])
 
 
 ROOM_ROW = re.compile(r"^\| `(\w+)[/.]", re.MULTILINE)

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import tachikoma_proto as tp
@@ -26,7 +27,8 @@ message_types topics U32 U64 F32
 
 # What extensions need beside it, and who writes servers and clients.
 ADDED = """
-BrokerError CommandError EncodeError FieldError FloatRange IntRange Json Pong Position
+BrokerError CommandError configure_converter make_converter EncodeError
+FieldError FloatRange IntRange Json Pong Position
 TachikomaError secret
 CallNext ConnectionRequest current_message current_session
 ClientConfig ClientSession ConnectionLostError EventsMissed Hub Metrics Reconnected ServerSession
@@ -83,3 +85,7 @@ def test_reading_a_frame_loads_nothing_that_it_does_not_need() -> None:
     assert "cattrs" in loaded
     unneeded = {"dateutil", "msgspec", "importlib.metadata", "asyncio", "argparse", "hypothesis"}
     assert not unneeded & loaded
+
+
+def test_the_version_is_that_of_the_installed_distribution() -> None:
+    assert tp.__version__ == version("tachikoma-proto")

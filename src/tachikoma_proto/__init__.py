@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from tachikoma_proto.codec.codec import (
         Codec as Codec,
     )
+    from tachikoma_proto.codec.converter import (
+        configure_converter as configure_converter,
+        make_converter as make_converter,
+    )
     from tachikoma_proto.declare.bases import (
         Command as Command,
         Event as Event,
@@ -158,6 +162,8 @@ if TYPE_CHECKING:
         Transport as Transport,
     )
 
+    __version__: str
+
 _MODULES: Final = {
     "declare.bases": ("Command", "Event", "Response"),
     "declare.field_types": ("F32", "FloatRange", "IntRange", "Json", "U32", "U64", "secret"),
@@ -166,6 +172,7 @@ _MODULES: Final = {
     "client.connect": ("connect",),
     "client.events": ("EventsMissed", "Reconnected"),
     "codec.codec": ("Codec",),
+    "codec.converter": ("configure_converter", "make_converter"),
     "server.dispatcher": ("CallNext", "Dispatcher", "current_message", "current_session"),
     "errors": (
         "BrokerError",
@@ -255,6 +262,8 @@ __all__ = [*_SUBMODULES, *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tachikoma-proto")
     if name in _SUBMODULES:
         return import_module(f"{__name__}.messages.{name}")
     if name not in _HOME:
