@@ -268,3 +268,27 @@ def test_a_name_is_plain() -> None:
             Category("x", topic=name)
     with pytest.raises(tp.RegistryError, match="has a key but no topic"):
         Category("x", key="id")
+
+
+@pytest.mark.parametrize("advice", ["", 1, "\ud800", True])
+def test_a_deprecation_says_what_to_use_instead(advice: Any) -> None:
+    category = Category("x")
+    for decorator in (
+        category.command("c", deprecated=advice),
+        category.event("e", deprecated=advice),
+        category.response("r", deprecated=advice),
+    ):
+        cls: Any = attrs.make_class("M", {}, bases=(tp.Ping, tp.Response), frozen=True)
+        with pytest.raises(tp.RegistryError, match="deprecated says what to use instead"):
+            decorator(cls)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [[], "string", True, {"minimum": float("nan")}, {1: 2}, {"$ref": "#"}, {"x": object()}],
+)
+def test_the_schema_of_a_scalar_is_keywords_that_can_be_written_as_json(schema: Any) -> None:
+    with pytest.raises(tp.RegistryError, match="its schema is not"):
+        Category("x").scalar(
+            complex, wire=str, read=complex, write=str, expected="a complex number", schema=schema
+        )

@@ -11,7 +11,7 @@ Rules:
   so they are refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
 from tachikoma_proto.declare.annotations import is_frozen_attrs, leaf_of, refuse_unfit_scalar
@@ -22,13 +22,14 @@ from tachikoma_proto.declare.declarations import (
     MessageKind,
     Sender,
 )
+from tachikoma_proto.declare.field_types import Json
 from tachikoma_proto.declare.scalars import READY_MADE
 from tachikoma_proto.declare.shapes import ScalarDeclaration
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.wire.formats import real_class
+from tachikoma_proto.wire.json_values import find_json_faults
 from tachikoma_proto.wire.paths import is_text
 
-M = TypeVar("M", bound="Command[Any] | Event | Response")
 C = TypeVar("C", bound=Command[Any])
 E = TypeVar("E", bound=Event)
 A = TypeVar("A", bound=Response)
@@ -82,7 +83,12 @@ class Category:
         return tuple(self._scalars)
 
     def command(
-        self, message_type: str, *, tag: str | None = None, public: bool = False
+        self,
+        message_type: str,
+        *,
+        tag: str | None = None,
+        public: bool = False,
+        deprecated: str | None = None,
     ) -> Callable[[type[C]], type[C]]:
         """Declare a command.
 
@@ -90,6 +96,8 @@ class Category:
             message_type: The frame's ``type``.
             tag: The payload's ``command``; the message type if left out.
             public: Whether a client may send it before it is authenticated.
+            deprecated: What to use instead, such as ``use deploy_begin``, where it should no longer
+                be sent. It is still read and written, without a warning; tables and schemas say so.
 
         Returns:
             A decorator that hands the class back as it came.
@@ -100,16 +108,28 @@ class Category:
         """
 
         def declare(cls: type[C]) -> type[C]:
-            kind, chosen = MessageKind.COMMAND, message_type if tag is None else tag
-            return self._declare(Command, cls, kind, Sender.CLIENT, message_type, chosen, public)
+            return self._declare(
+                Command,
+                MessageDeclaration(
+                    cls,
+                    MessageKind.COMMAND,
+                    Sender.CLIENT,
+                    message_type,
+                    self.name,
+                    message_type if tag is None else tag,
+                    public,
+                    deprecated,
+                ),
+            )
 
         return declare
 
-    def event(self, tag: str) -> Callable[[type[E]], type[E]]:
+    def event(self, tag: str, *, deprecated: str | None = None) -> Callable[[type[E]], type[E]]:
         """Declare an event, of message type ``event.<category>``.
 
         Args:
             tag: The payload's ``event``.
+            deprecated: As for :meth:`command`.
 
         Returns:
             A decorator that hands the class back as it came.
@@ -119,16 +139,29 @@ class Category:
         """
 
         def declare(cls: type[E]) -> type[E]:
-            message_type = EVENT_PREFIX + self.name
-            return self._declare(Event, cls, MessageKind.EVENT, Sender.SERVER, message_type, tag)
+            return self._declare(
+                Event,
+                MessageDeclaration(
+                    cls,
+                    MessageKind.EVENT,
+                    Sender.SERVER,
+                    EVENT_PREFIX + self.name,
+                    self.name,
+                    tag,
+                    deprecated=deprecated,
+                ),
+            )
 
         return declare
 
-    def response(self, message_type: str) -> Callable[[type[A]], type[A]]:
+    def response(
+        self, message_type: str, *, deprecated: str | None = None
+    ) -> Callable[[type[A]], type[A]]:
         """Declare a response.
 
         Args:
             message_type: The frame's ``type``.
+            deprecated: As for :meth:`command`.
 
         Returns:
             A decorator that hands the class back as it came.
@@ -138,7 +171,17 @@ class Category:
         """
 
         def declare(cls: type[A]) -> type[A]:
-            return self._declare(Response, cls, MessageKind.RESPONSE, Sender.SERVER, message_type)
+            return self._declare(
+                Response,
+                MessageDeclaration(
+                    cls,
+                    MessageKind.RESPONSE,
+                    Sender.SERVER,
+                    message_type,
+                    self.name,
+                    deprecated=deprecated,
+                ),
+            )
 
         return declare
 
@@ -161,7 +204,10 @@ class Category:
 
         def declare(cls: type[C]) -> type[C]:
             return self._declare(
-                Command, cls, MessageKind.KEEPALIVE, sender, message_type, public=True
+                Command,
+                MessageDeclaration(
+                    cls, MessageKind.KEEPALIVE, sender, message_type, self.name, public=True
+                ),
             )
 
         return declare
@@ -178,6 +224,7 @@ class Category:
         read: Callable[[W], T],
         write: Callable[[T], W],
         expected: str,
+        schema: Mapping[str, Json] | None = None,
     ) -> None: ...
 
     def scalar(
@@ -188,6 +235,7 @@ class Category:
         read: Callable[[Any], Any] | None = None,
         write: Callable[[Any], Any] | None = None,
         expected: str = "",
+        schema: Mapping[str, Json] | None = None,
     ) -> None:
         """Declare a type of one's own that stands in fields as one JSON value.
 
@@ -202,6 +250,8 @@ class Category:
                 ``LookupError`` or ``AssertionError`` for one that it refuses.
             write: The reverse.
             expected: What the type is, as a noun phrase, for errors: ``a semantic version``.
+            schema: Keywords of JSON Schema that hold beside those of the wire's type, such as
+                ``{"pattern": "^[0-9]+$", "examples": ["12"]}``.
 
         Raises:
             RegistryError: The type or the wire's does not fit, or the category is in use already.
@@ -218,6 +268,9 @@ class Category:
         where = f"scalar {name} of category {self.name!r}"
         if self._sealed:
             raise _too_late(where)
+        refusal = None if schema is None else _refusal_of_schema(schema)
+        if refusal is not None:
+            raise RegistryError(f"{where}: its schema is not {refusal}")
         if read is None or write is None:
             if cls not in READY_MADE:
                 raise RegistryError(f"{where}: say how it is read and written: wire, read, write")
@@ -225,23 +278,16 @@ class Category:
             return
         refuse_unfit_scalar(cls, where)
         leaf_of(wire, where)
-        self._scalars.append(ScalarDeclaration(cls, wire, read, write, expected))
+        keywords = dict(schema or {})
+        self._scalars.append(ScalarDeclaration(cls, wire, read, write, expected, keywords))
 
     def seal(self) -> None:
         """Close the category: whatever is declared from now on is refused."""
         self._sealed = True
 
-    def _declare(
-        self,
-        base: type,
-        cls: type[M],
-        kind: MessageKind,
-        sender: Sender,
-        message_type: str,
-        tag: str = "",
-        public: bool = False,
-    ) -> type[M]:
-        where = f"{kind.value} {message_type!r} of category {self.name!r}"
+    def _declare(self, base: type, declaration: MessageDeclaration) -> type[Any]:
+        cls, kind = declaration.cls, declaration.kind
+        where = f"{kind.value} {declaration.message_type!r} of category {self.name!r}"
         if self._sealed:
             raise _too_late(where)
         given: object = cls
@@ -252,16 +298,17 @@ class Category:
                 f"{where}: {cls.__module__}.{cls.__qualname__} is not a frozen attrs class; "
                 "put @attrs.frozen(kw_only=True) between it and this decorator"
             )
-        names = (
-            [message_type, tag]
-            if kind in (MessageKind.COMMAND, MessageKind.EVENT)
-            else [message_type]
-        )
+        names = [declaration.message_type, *declaration.tags.values()]
         if not all(name and name.isprintable() and is_text(name) for name in names):
             raise RegistryError(f"{where}: a message type and a tag are printable, and not empty")
-        self._declarations.append(
-            MessageDeclaration(cls, kind, sender, message_type, self.name, tag, public)
-        )
+        advice: object = declaration.deprecated
+        if advice is not None and (
+            not isinstance(advice, str) or not advice or not is_text(advice)
+        ):
+            raise RegistryError(
+                f'{where}: deprecated says what to use instead, such as "use deploy_begin"'
+            )
+        self._declarations.append(declaration)
         return cls
 
 
@@ -270,6 +317,21 @@ def _too_late(what: str) -> RegistryError:
         f"{what} comes too late: the category is in use by a registry already; "
         "declare everything before the registry is built, or make a category of your own"
     )
+
+
+def _refusal_of_schema(schema: object) -> str | None:
+    """Return what a scalar's schema should be and is not, or None."""
+    if not isinstance(schema, Mapping):
+        return "a mapping of keywords"
+    if next(find_json_faults(dict(schema), ()), None) is not None:
+        return "JSON"
+    if not _PLACED.isdisjoint(schema):
+        return f"free of {', '.join(sorted(_PLACED))}: it is put into a larger schema"
+    return None
+
+
+_PLACED: Final = frozenset({"$schema", "$id", "$ref", "$defs", "$anchor", "$dynamicRef"})
+"""Keywords that depend on where a schema stands."""
 
 
 def _checked(name: str, what: str) -> str:

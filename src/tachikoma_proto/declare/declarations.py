@@ -48,6 +48,7 @@ class MessageDeclaration:
         category: The category's name.
         tag: What tells it from the others of its category in the payload; empty for a response.
         public: Whether a client may send it before it is authenticated.
+        deprecated: What to use instead, where it should no longer be sent; else None.
     """
 
     cls: type[Any]
@@ -57,6 +58,7 @@ class MessageDeclaration:
     category: str
     tag: str = ""
     public: bool = False
+    deprecated: str | None = None
 
     @property
     def tags(self) -> Mapping[str, str]:

@@ -97,6 +97,11 @@ READY_MADE: Final[Mapping[Any, ScalarDeclaration]] = MappingProxyType(
                 read=_read_decimal,
                 write=_write_decimal,
                 expected="a decimal number as a string, such as 12.50",
+                schema={
+                    "pattern": f"^{_DECIMAL.pattern}$",
+                    "maxLength": MAX_DECIMAL,
+                    "examples": ["12.5"],
+                },
             ),
             ScalarDeclaration(
                 cls=real_class(datetime.date),
@@ -104,6 +109,11 @@ READY_MADE: Final[Mapping[Any, ScalarDeclaration]] = MappingProxyType(
                 read=_read_date,
                 write=_write_date,
                 expected="an ISO 8601 date, such as 2026-03-01",
+                schema={
+                    "pattern": f"^{_DATE.pattern}$",
+                    "format": "date",
+                    "examples": ["2026-03-01"],
+                },
             ),
             ScalarDeclaration(
                 cls=datetime.timedelta,
@@ -111,6 +121,7 @@ READY_MADE: Final[Mapping[Any, ScalarDeclaration]] = MappingProxyType(
                 read=_read_duration,
                 write=_write_duration,
                 expected="an ISO 8601 duration in days and smaller units, such as P1DT2H30M",
+                schema={"pattern": f"^{_DURATION.pattern}$", "examples": ["P1DT2H30M"]},
             ),
         )
     }

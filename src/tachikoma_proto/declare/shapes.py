@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias, get_origin
 from uuid import UUID
 
+import attrs
 from attrs import frozen
 
 from tachikoma_proto.wire.formats import DATETIME, format_timestamp
@@ -39,6 +40,7 @@ class ScalarDeclaration:
         read: Makes a value from the wire's; one of ``REFUSALS`` refuses it.
         write: The reverse.
         expected: What the type is, as a noun phrase, for errors.
+        schema: Keywords of JSON Schema that hold beside those of the wire's type.
     """
 
     cls: Any
@@ -46,6 +48,7 @@ class ScalarDeclaration:
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
     expected: str
+    schema: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
     @property
     def name(self) -> str:

@@ -8,4 +8,11 @@ from tachikoma_deploy.version import Version
 
 deploy: Final = Category("deploy", topic="deploys", key="deploy_id")
 
-deploy.scalar(Version, wire=str, read=Version.parse, write=str, expected="a version such as 1.2.3")
+deploy.scalar(
+    Version,
+    wire=str,
+    read=Version.parse,
+    write=str,
+    expected="a version such as 1.2.3",
+    schema={"pattern": f"^{Version.PATTERN}$", "examples": ["1.2.3"]},
+)

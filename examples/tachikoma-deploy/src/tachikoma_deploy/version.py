@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
-_VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+_NUMBER: Final = "(0|[1-9][0-9]{0,8})"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -15,7 +15,10 @@ class Version:
         major: Grows with what breaks.
         minor: Grows with what is new.
         patch: Grows with what is mended.
+        PATTERN: How one is written, as a regular expression.
     """
+
+    PATTERN: ClassVar[str] = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
 
     major: int
     minor: int
@@ -28,7 +31,7 @@ class Version:
         Raises:
             ValueError: The text is none.
         """
-        match = _VERSION.fullmatch(text)
+        match = re.fullmatch(cls.PATTERN, text)
         if match is None:
             raise ValueError("not a version")
         return cls(int(match[1]), int(match[2]), int(match[3]))
