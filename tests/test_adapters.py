@@ -147,11 +147,12 @@ def test_an_example_server_answers_commands_and_pushes_events(running: Running) 
 
     async def talk() -> None:
         async with running.client() as watcher, running.client() as client:
+            events = watcher.events()
             await watcher.subscribe(tp.topics.mission(mission_id))
             await client.request(tp.StartMission(mission_id=uuid4()))  # of no concern to it
             assert (await client.request(tp.StartMission(mission_id=mission_id))).success
             async with asyncio.timeout(PATIENCE):
-                assert await anext(watcher.events()) == tp.MissionStarted(mission_id=mission_id)
+                assert await anext(events) == tp.MissionStarted(mission_id=mission_id)
             status = await client.request(tp.GetMissionStatus(mission_id=mission_id))
             assert status.status == "running"
             assert (await client.request(tp.GetSessionInfo())).authenticated
@@ -228,10 +229,11 @@ def test_an_example_server_survives_a_client_that_vanishes(running: Running) -> 
                 assert await authenticate(websocket)
                 await ask(websocket, CODEC.encode(tp.Subscribe(topic=tp.topics.MISSIONS)))
                 websocket.transport.abort()
+            events = client.events()
             await client.subscribe(tp.topics.MISSIONS)
             await client.request(tp.StartMission(mission_id=mission_id))
             async with asyncio.timeout(PATIENCE):
-                assert await anext(client.events()) == tp.MissionStarted(mission_id=mission_id)
+                assert await anext(events) == tp.MissionStarted(mission_id=mission_id)
 
     asyncio.run(talk())
 

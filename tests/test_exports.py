@@ -31,8 +31,8 @@ BrokerError CommandError configure_converter make_converter EncodeError
 FieldError FloatRange IntRange Json Pong Position
 TachikomaError secret
 CallNext ConnectionRequest current_message current_session
-ClientConfig ClientSession ConnectionLostError EventsMissed Hub Metrics Reconnected ServerSession
-Transport
+ClientConfig ClientSession ConnectionLostError Disconnected EventsMissed EventStream Hub Metrics
+Reconnected ServerSession SubscriptionLost SubscriptionRestored Transport
 """.split()
 
 

@@ -12,16 +12,18 @@ from support.live import (
     TOKEN,
     USER,
     check_token,
+    cut,
     free_port,
     live,
     make_server,
+    next_of,
     serving,
     status_of,
     until,
 )
 
 import tachikoma_proto as tp
-from tachikoma_proto.client.backoff import delays
+from tachikoma_proto.client.connection import delays
 
 SOON = tp.ClientConfig(backoff_base=0.01, backoff_max=0.05)
 STARTED = tp.MissionStarted(mission_id=MISSION)
@@ -114,12 +116,13 @@ class TestEvents:
     async def test_wait_until_they_are_taken(self) -> None:
         server = make_server()
         async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            events = client.events()
             await client.subscribe(tp.topics.MISSIONS)
             for _ in range(3):
                 server.publish(STARTED)
             await client.request(tp.Ping())
             taken = []
-            async for event in client.events():
+            async for event in events:
                 taken.append(event)
                 if len(taken) == 3:
                     break
@@ -152,9 +155,10 @@ class TestEvents:
     async def test_come_in_their_envelopes_too(self) -> None:
         server = make_server()
         async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            messages = client.messages()
             await client.subscribe(tp.topics.MISSIONS)
             server.publish(STARTED)
-            message = await anext(client.messages())
+            message = await anext(messages)
             assert (message.type, message.payload) == ("event.mission", STARTED)
 
     @live
@@ -162,11 +166,11 @@ class TestEvents:
         server = make_server(config=OPEN)
         config = tp.ClientConfig(max_events=2)
         async with serving(server) as url, tp.connect(url, config=config) as client:
+            events = client.events()
             await client.subscribe(tp.topics.MISSIONS)
             for _ in range(5):
                 server.publish(STARTED)
             await client.request(tp.Ping())
-            events = client.events()
             assert [await anext(events) for _ in range(3)] == [
                 STARTED,
                 STARTED,
@@ -200,9 +204,12 @@ class TestReconnecting:
         second = make_server()
         async with serving(second, port):
             assert await waiting == status_of(MISSION)
+            lost = await anext(events)
+            assert lost == tp.Disconnected(1001, "the server shuts down")
             reconnected = await anext(events)
             assert isinstance(reconnected, tp.Reconnected)
             assert reconnected.attempts >= 1
+            assert reconnected.lost == ("missions",)
             assert reconnected.refused == ()
             (session,) = second.sessions
             assert session.identity == tp.Identity(USER)
@@ -232,11 +239,11 @@ class TestReconnecting:
             async with client:
                 asked = asyncio.create_task(client.request(tp.StartMission(mission_id=MISSION)))
                 await called.wait()
-                _abort(client)
+                events = client.events()
+                cut(client)
                 with pytest.raises(tp.ConnectionLostError, match="may have been carried out"):
                     await asked
-                events = client.events()
-                assert isinstance(await anext(events), tp.Reconnected)
+                await next_of(events, tp.Reconnected)
                 await client.request(tp.Ping())
         assert calls == 1
 
@@ -253,7 +260,7 @@ class TestReconnecting:
             tp.connect(url, token=TOKEN, config=SOON) as client,
         ):
             users.clear()
-            _abort(client)
+            cut(client)
             with pytest.raises(tp.RemoteError, match="the server refuses the token"):
                 await _all(client.events())
             with pytest.raises(tp.RemoteError, match="the server refuses the token"):
@@ -271,8 +278,9 @@ class TestReconnecting:
             serving(make_server()) as url,
             tp.connect(url, token=fresh, config=SOON) as client,
         ):
-            _abort(client)
-            assert isinstance(await anext(client.events()), tp.Reconnected)
+            events = client.events()
+            cut(client)
+            await next_of(events, tp.Reconnected)
             assert given == [TOKEN, TOKEN]
 
     @live
@@ -296,7 +304,7 @@ class TestReconnecting:
         await client.close()
 
     @live
-    async def test_names_the_topics_that_are_gone(self) -> None:
+    async def test_names_the_topics_that_are_refused_and_asks_again(self) -> None:
         port = free_port()
         deploy = tp.Category("deploy", topic="deploys")
 
@@ -311,10 +319,13 @@ class TestReconnecting:
             await client.__aenter__()
             await client.subscribe("deploys")
             await client.subscribe(tp.topics.MISSIONS)
+            events = client.events()
         async with serving(make_server(), port):
-            event = await anext(client.events())
-            assert isinstance(event, tp.Reconnected)
+            event = await next_of(events, tp.Reconnected)
             assert event.refused == ("deploys",)
+        async with serving(make_server(codec=codec), port):
+            event = await next_of(events, tp.Reconnected)
+            assert event.refused == ()
             await client.close()
 
     @live
@@ -351,13 +362,6 @@ class TestReconnecting:
                 await until(lambda: opened == 3)
 
 
-def _abort(client: tp.Client) -> None:
-    """Cut the client's connection, as a broken network does."""
-    keeper = client._keeper
-    assert keeper is not None
-    keeper._standing.result()._driver._transport.transport.abort()  # type: ignore[union-attr]
-
-
 class TestConnecting:
     @live
     async def test_to_nobody_fails_at_once(self) -> None:
@@ -383,7 +387,7 @@ class TestConnecting:
         server = make_server()
         async with serving(server) as url:
             await server.close()
-            with pytest.raises(tp.ConnectionLostError, match="before it stood"):
+            with pytest.raises(tp.ConnectionLostError, match="before it was ready"):
                 async with tp.connect(url, token=TOKEN):
                     pass
 

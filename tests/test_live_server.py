@@ -526,13 +526,14 @@ async def test_publishing_belongs_into_the_loops_thread() -> None:
     server = make_server(config=OPEN)
     assert server.publish(tp.MissionStarted(mission_id=MISSION)) == 0
     async with serving(server) as url, tp.connect(url) as client:
+        events = client.events()
         await client.subscribe(tp.topics.MISSIONS)
         event = tp.MissionStarted(mission_id=MISSION)
         with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
             await asyncio.to_thread(server.publish, event)
         loop = asyncio.get_running_loop()
         await asyncio.to_thread(loop.call_soon_threadsafe, server.publish, event)
-        assert await anext(client.events()) == event
+        assert await anext(events) == event
 
 
 @live

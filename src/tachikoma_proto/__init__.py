@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tachikoma_proto.client.client import (
         Client as Client,
-    )
-    from tachikoma_proto.client.connect import (
         connect as connect,
     )
-    from tachikoma_proto.client.events import (
+    from tachikoma_proto.client.streams import (
+        Disconnected as Disconnected,
         EventsMissed as EventsMissed,
+        EventStream as EventStream,
         Reconnected as Reconnected,
+        SubscriptionLost as SubscriptionLost,
+        SubscriptionRestored as SubscriptionRestored,
     )
     from tachikoma_proto.codec.codec import (
         Codec as Codec,
@@ -168,9 +170,15 @@ _MODULES: Final = {
     "declare.bases": ("Command", "Event", "Response"),
     "declare.field_types": ("F32", "FloatRange", "IntRange", "Json", "U32", "U64", "secret"),
     "declare.category": ("Category",),
-    "client.client": ("Client",),
-    "client.connect": ("connect",),
-    "client.events": ("EventsMissed", "Reconnected"),
+    "client.client": ("Client", "connect"),
+    "client.streams": (
+        "Disconnected",
+        "EventStream",
+        "EventsMissed",
+        "Reconnected",
+        "SubscriptionLost",
+        "SubscriptionRestored",
+    ),
     "codec.codec": ("Codec",),
     "codec.converter": ("configure_converter", "make_converter"),
     "server.dispatcher": ("CallNext", "Dispatcher", "current_message", "current_session"),

@@ -7,13 +7,16 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from websockets.asyncio.client import ClientConnection, connect as open_websocket
+from websockets.asyncio.client import ClientConnection as WebSocket, connect as open_websocket
 from websockets.asyncio.server import serve
 
 import tachikoma_proto as tp
+from tachikoma_proto.client.connection import ClientConnection
+
+T = TypeVar("T")
 
 TOKEN = "s3cret-token"
 USER = UUID(int=9)
@@ -83,9 +86,7 @@ async def serving(server: tp.Server, port: int = 0, **options: Any) -> AsyncIter
 
 
 @asynccontextmanager
-async def raw(
-    url: str, token: str | None = None, **options: Any
-) -> AsyncIterator[ClientConnection]:
+async def raw(url: str, token: str | None = None, **options: Any) -> AsyncIterator[WebSocket]:
     """A connection without a client of ours, authenticated if a token is given."""
     async with open_websocket(url, proxy=None, **options) as websocket:
         if token is not None:
@@ -98,6 +99,30 @@ async def until(condition: Callable[[], object]) -> None:
     """Wait until something holds; the test's patience is the limit."""
     while not condition():
         await asyncio.sleep(0.005)
+
+
+async def soon(awaitable: Awaitable[T]) -> T:
+    """Wait for what should not take long."""
+    return await asyncio.wait_for(awaitable, 2.0)
+
+
+async def next_of(events: AsyncIterator[object], kind: type[T]) -> T:
+    """Take events until one of a kind comes."""
+    while True:
+        event = await soon(anext(events))
+        if isinstance(event, kind):
+            return event
+
+
+def current_connection(client: tp.Client) -> ClientConnection:
+    """The connection that a client has at present."""
+    assert client._parts is not None
+    return client._parts[0]._current.result()
+
+
+def cut(client: tp.Client) -> None:
+    """Cut a client's connection, as a broken network does."""
+    current_connection(client)._driver._transport.transport.abort()  # type: ignore[union-attr]
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from typing import Final
 
 from tachikoma_proto.cli.brief import printable
 
-_ENDED: Final = "tachikoma_proto.client.keeper"
+_ENDED: Final = "tachikoma_proto.client"
 """Whose errors end the client."""
 
 

@@ -31,6 +31,7 @@ from tachikoma_proto.registry.registry import Registry
 if TYPE_CHECKING:
     from tachikoma_proto.cli.tail import Tail
     from tachikoma_proto.client import Client
+    from tachikoma_proto.client.streams import EventMessage, EventStream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -119,11 +120,12 @@ async def _follow(
     from tachikoma_proto.session import ClientConfig
 
     async with connected(options, codec, ClientConfig(), tail.notice) as client:
+        messages = client.messages()
         for subscription in subscriptions:
             await _subscribe(client, subscription)
         tail.notice(f"watching {', '.join(printable(s.topic) for s in subscriptions)}")
         try:
-            await _show(client, tail, options)
+            await _show(messages, tail, options)
         except RemoteError as error:
             raise CommandError(f"the server no longer takes us: {printable(str(error))}") from None
 
@@ -139,20 +141,36 @@ async def _subscribe(client: "Client", subscription: Subscribe) -> None:
         raise CommandError(f"{topic} cannot be watched: {printable(answer.message or 'refused')}")
 
 
-async def _show(client: "Client", tail: "Tail", options: argparse.Namespace) -> None:
-    from tachikoma_proto.client import EventsMissed, Reconnected
+async def _show(
+    messages: "EventStream[EventMessage]", tail: "Tail", options: argparse.Namespace
+) -> None:
+    from tachikoma_proto.client import (
+        Disconnected,
+        EventsMissed,
+        Reconnected,
+        SubscriptionLost,
+        SubscriptionRestored,
+    )
 
     shown = 0
     is_hint_due = not options.plugins
-    async for message in client.messages():
+    async for message in messages:
         match message.payload:
+            case Disconnected():
+                pass  # the client's warning is shown
             case Reconnected(attempts=attempts, refused=refused):
                 tail.clear()  # the end of a mission may be among what is missing
-                lost = f"; no longer to be had: {', '.join(refused)}" if refused else ""
+                without = f"; the server refuses {', '.join(refused)}" if refused else ""
                 tail.notice(
                     f"connected again at attempt {attempts}; what was published in between "
-                    f"is missing{lost}"
+                    f"is missing{without}"
                 )
+            case SubscriptionLost(topic=topic, message=reason):
+                tail.clear()
+                tail.notice(f"the server ended {printable(topic)}: {printable(reason)}")
+            case SubscriptionRestored(topic=topic):
+                tail.clear()
+                tail.notice(f"{printable(topic)} is back; what was published in between is missing")
             case EventsMissed(count=missed):
                 tail.clear()
                 tail.notice(f"{missed} events came too fast, and are missing")

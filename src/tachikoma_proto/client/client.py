@@ -1,32 +1,62 @@
-"""``Client``: requests, subscriptions and events, whatever becomes of a single connection."""
+"""``Client`` and ``connect``: requests, subscriptions and streams of events."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from functools import partial
+import ipaddress
+import logging
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self, TypeVar, cast, overload
+from urllib.parse import urlsplit
 
-from tachikoma_proto.client.events import Pushed
-from tachikoma_proto.client.keeper import Keeper, OpenTransport, Token
+from tachikoma_proto.client.matching import TopicMatcher
+from tachikoma_proto.client.reconnector import ClientState, OpenTransport, Reconnector, Token
+from tachikoma_proto.client.streams import (
+    EventMessage,
+    EventStream,
+    EventStreams,
+    Notice,
+    is_event,
+    payload_of,
+)
+from tachikoma_proto.client.subscriptions import Subscriptions
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.bases import Command, Event, R
-from tachikoma_proto.errors import RemoteError
-from tachikoma_proto.messages.commands import Subscribe, SubscriptionFilters, Unsubscribe
-from tachikoma_proto.messages.responses import AckResponse
+from tachikoma_proto.messages.commands import Authenticate, SubscriptionFilters
+from tachikoma_proto.messages.responses import AckResponse, AuthResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
 from tachikoma_proto.session.config import ClientConfig
+from tachikoma_proto.session.logs import client_logger as log
 from tachikoma_proto.session.metrics import Metrics
+from tachikoma_proto.transports.transport import Transport
+
+_transport_log: Final = logging.getLogger("tachikoma_proto.client.transport")
+_transport_log.setLevel(logging.INFO)  # at DEBUG, websockets logs frames, and so tokens
+
+A = TypeVar("A", bound=Event | UnknownEvent)
+B = TypeVar("B", bound=Event | UnknownEvent)
+C = TypeVar("C", bound=Event | UnknownEvent)
+D = TypeVar("D", bound=Event | UnknownEvent)
+E = TypeVar("E", bound=Event | UnknownEvent)
+F = TypeVar("F", bound=Event | UnknownEvent)
 
 
 class Client:
     """Talks to a server; an asynchronous context manager.
 
+    It belongs to the event loop in which it was entered; used in another one, its methods raise
+    RuntimeError.
+
     Args:
         open_transport: Opens a connection; ``connect`` has one for ``websockets``.
-        token: Shows who the user is; without it the client does not authenticate.
+        token: Shows who the user is; without it the client does not authenticate. A function is
+            called for a fresh one before each connection, before a token expires, and once more
+            if the server refuses one.
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How it behaves; the defaults if left out.
         metrics: Told what happens, if anybody is to be.
+
+    Raises:
+        TypeError: The token is neither text nor a function.
     """
 
     def __init__(
@@ -38,19 +68,15 @@ class Client:
         config: ClientConfig | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        self._config = config or ClientConfig()
-        self._make_keeper = partial(
-            Keeper,
-            open_transport,
-            token=token,
-            codec=Codec() if codec is None else codec,
-            config=self._config,
-            metrics=metrics,
-        )
-        self._keeper: Keeper | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         if token is not None and not isinstance(token, str) and not callable(token):
-            raise TypeError(f"a token is text, or a function that gives it, not {type(token)}")
+            raise TypeError(f"a token is text, or a function that returns it, not {type(token)}")
+        self._open_transport = open_transport
+        self._token = token
+        self._codec = Codec() if codec is None else codec
+        self._config = config or ClientConfig()
+        self._metrics = metrics
+        self._parts: tuple[Reconnector, Subscriptions, EventStreams] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
         """Connect and authenticate.
@@ -59,16 +85,30 @@ class Client:
             RemoteError: The server refuses the token.
             TimeoutError: It took longer than ``open_timeout``.
             OSError: The server cannot be reached. What else the opening of the transport raises
-                passes through, too.
+                passes through, too. With ``retry_first`` all of these but a refused token are
+                raised only when ``max_attempts`` have failed.
+            RuntimeError: The client was entered before.
         """
-        if self._keeper is not None:
+        if self._parts is not None:
             raise RuntimeError("a client is entered once: make another one")
         self._loop = asyncio.get_running_loop()
-        self._keeper = self._make_keeper()
+        matcher: TopicMatcher[EventStream[Any]] = TopicMatcher(self._codec.registry)
+        streams = EventStreams(self._config.max_events, matcher)
+        subscriptions = Subscriptions(matcher, streams, self.request, self._config)
+        reconnector = Reconnector(
+            self._open_transport,
+            token=self._token,
+            codec=self._codec,
+            config=self._config,
+            metrics=self._metrics,
+            streams=streams,
+            subscriptions=subscriptions,
+        )
+        self._parts = reconnector, subscriptions, streams
         try:
-            await self._keeper.start()
+            await reconnector.start()
         except BaseException:
-            self._keeper = None
+            self._parts = None
             raise
         return self
 
@@ -80,8 +120,18 @@ class Client:
     ) -> None:
         await self.close()
 
+    @property
+    def state(self) -> ClientState:
+        """Where the client stands.
+
+        ``new`` before it is entered, ``connecting`` until the first connection is ready,
+        ``connected``, ``reconnecting`` while it has lost the connection, and ``closed`` when there
+        will be no further connection.
+        """
+        return "new" if self._parts is None else self._parts[0].state
+
     async def request(self, command: Command[R], *, timeout: float | None = None) -> R:
-        """Send a command, and wait for its answer.
+        """Send a command, and wait for its response.
 
         While there is no connection, the command waits for the next one.
 
@@ -90,13 +140,13 @@ class Client:
             timeout: How many seconds to wait in all; ``request_timeout`` if left out.
 
         Returns:
-            What answers it.
+            The response that answers the command.
 
         Raises:
             RemoteError: The server answered with an error.
-            ConnectionLostError: The connection ended before the answer came, or the client is
+            ConnectionLostError: The connection ended before the response came, or the client is
                 closed. The command may have been carried out; it is not sent again.
-            TimeoutError: The answer did not come in time, and the command may have been carried
+            TimeoutError: The response did not come in time, and the command may have been carried
                 out; or there was no connection, and it was not sent. The text says which.
             InvalidMessageError: The server answered with something else than the command's reply.
             EncodeError: The server could not read the command; it was not sent.
@@ -106,15 +156,19 @@ class Client:
         seconds = self._config.request_timeout if timeout is None else timeout
         if not seconds > 0:
             raise ValueError(f"timeout is a number of seconds above zero, not {seconds}")
-        keeper = self._kept()
+        reconnector, subscriptions, _ = self._entered()
         name, is_sent = type(command).__qualname__, False
         try:
             async with asyncio.timeout(seconds):
-                connection = await keeper.connection()
+                connection = await reconnector.connection()
                 is_sent = True
-                return await connection.ask(command)
+                response = await connection.request(command)
         except TimeoutError:
             pass
+        else:
+            if isinstance(command, Authenticate) and cast(AuthResponse, response).authenticated:
+                subscriptions.check_soon()
+            return response
         if is_sent:
             text = f"no answer to {name} within {seconds} s; it may have been carried out"
         else:
@@ -126,79 +180,202 @@ class Client:
     ) -> AckResponse:
         """Have the events of a topic, and of all below it, come out of ``events()``.
 
-        After a reconnection the client subscribes again.
+        After a reconnect the client subscribes again. A subscription that is cut short, by a
+        timeout for example, was not made.
 
         Args:
             topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
-            filters: Which events of the topic; a second subscription to it replaces the first.
+            filters: Which events of the topic; a second ``subscribe`` to it replaces the first.
 
         Raises:
             RemoteError: The server refuses; its code is ``not_found`` if there is no such topic.
             Exception: As for ``request``.
         """
-        answer = await self.request(Subscribe(topic=topic, filters=filters))
-        if answer.success:
-            self._kept().wanted[topic] = filters
-        return answer
+        return await self._entered()[1].subscribe(topic, filters)
 
     async def unsubscribe(self, topic: str) -> AckResponse:
-        """End a subscription.
+        """End what ``subscribe`` began; streams of ``subscription()`` keep their events.
 
         Args:
-            topic: The topic, as it was subscribed to.
+            topic: The topic.
 
         Raises:
-            RemoteError: There is none; its code is ``not_found``.
+            RemoteError: It was not subscribed to; its code is ``not_found``.
             Exception: As for ``request``.
         """
-        wanted = self._kept().wanted
-        was_wanted = topic in wanted
-        wanted.pop(topic, None)
-        try:
-            return await self.request(Unsubscribe(topic=topic))
-        except RemoteError as error:
-            if was_wanted and error.code == "not_found":  # the connection is another by now
-                return AckResponse.ok()
-            raise
+        return await self._entered()[1].unsubscribe(topic)
 
-    def events(self) -> AsyncIterator[Event | UnknownEvent]:
-        """Go through the events as they come, until the client is closed.
+    def subscription(
+        self, topic: str, *, filters: SubscriptionFilters | None = None
+    ) -> AbstractAsyncContextManager[EventStream[Event | UnknownEvent]]:
+        """Subscribe to a topic for as long as a block runs, with a stream of its own.
 
-        Among them are the client's own words: ``Reconnected`` after the connection was lost, and
-        ``EventsMissed`` if events came faster than they were taken. Each event comes out once,
-        however many go through them.
+        Streams of the same topic share one subscription on the wire, which ends with the last of
+        them; each gets what its own filters let pass.
+
+        Args:
+            topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
+            filters: Which events of the topic.
+
+        Returns:
+            A context manager that gives the stream. Entering it raises as ``subscribe`` does,
+            and ``RemoteError`` if the server does not accept the subscription.
+
+        Example::
+
+            async with client.subscription(topics.mission(m)) as events:
+                async for event in events:
+                    print(event)
+        """
+        return self._entered()[1].stream(topic, filters)
+
+    @overload
+    def events(self) -> EventStream[Event | UnknownEvent]: ...
+    @overload
+    def events(self, a: type[A], /) -> EventStream[A | Notice]: ...
+    @overload
+    def events(self, a: type[A], b: type[B], /) -> EventStream[A | B | Notice]: ...
+    @overload
+    def events(self, a: type[A], b: type[B], c: type[C], /) -> EventStream[A | B | C | Notice]: ...
+    @overload
+    def events(
+        self, a: type[A], b: type[B], c: type[C], d: type[D], /
+    ) -> EventStream[A | B | C | D | Notice]: ...
+    @overload
+    def events(
+        self, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
+    ) -> EventStream[A | B | C | D | E | Notice]: ...
+    @overload
+    def events(
+        self, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
+    ) -> EventStream[A | B | C | D | E | F | Notice]: ...
+    @overload
+    def events(
+        self, *types: type[Event] | type[UnknownEvent]
+    ) -> EventStream[Event | UnknownEvent]: ...
+    def events(self, *types: Any) -> EventStream[Any]:
+        """Open a stream of the events that the server sends from now on.
+
+        Every call gives a stream of its own, which holds up to ``max_events`` events that are not
+        taken yet. It ends when the client is closed, with ``aclose()``, or when it is dropped.
+        Among the events are the client's own notices: ``Disconnected``, ``Reconnected``,
+        ``EventsMissed``, ``SubscriptionLost`` and ``SubscriptionRestored``.
+
+        Args:
+            types: The classes of the events that are wanted; all if left out. Notices always come.
 
         Raises:
-            RemoteError: The connection was lost, and the server no longer takes the token.
-            ConnectionLostError: It was lost, and is not tried again.
-        """
-        return self._kept().events.taken(_event_of)
+            TypeError: One of the types is no class of events.
+            RuntimeError: The client is not entered, or was entered in another event loop.
 
-    def messages(self) -> AsyncIterator[Pushed]:
-        """Go through the events in their envelopes, and through messages that are not known.
+        Example::
 
-        Raises:
-            Exception: As for ``events``.
+            async for event in client.events(MissionProgress, MissionFailed):
+                match event:
+                    case MissionProgress(percentage=percentage):
+                        print(f"{percentage:.0f} %")
+                    case Reconnected(lost=topics):
+                        print("events may be missing on", topics)
         """
-        return self._kept().events.taken(_whole)
+        for one in types:
+            if not isinstance(one, type) or not issubclass(one, (Event, UnknownEvent)):
+                raise TypeError(f"events() takes classes of events, not {one!r}")
+        streams = self._entered()[2]
+        if not types:
+            return streams.open(is_event, payload_of)
+        return streams.open(lambda payload: isinstance(payload, types), payload_of)
+
+    def messages(self) -> EventStream[EventMessage]:
+        """Open a stream of events in their envelopes, and of messages that are not known.
+
+        Otherwise it is as a stream of ``events()``.
+        """
+        return self._entered()[2].open(lambda _: True, lambda message: message)
 
     async def close(self) -> None:
-        """End the conversation; requests that wait fail, and ``events()`` ends."""
-        if self._keeper is not None:
-            await self._keeper.close()
+        """Close the connection; requests that wait fail, and streams end.
 
-    def _kept(self) -> Keeper:
-        if self._keeper is None:
+        Raises:
+            RuntimeError: It is called in another event loop than the client was entered in.
+        """
+        if self._parts is not None:
+            await self._entered()[0].close()
+
+    def _entered(self) -> tuple[Reconnector, Subscriptions, EventStreams]:
+        if self._parts is None:
             raise RuntimeError("the client is not connected: enter it, with 'async with'")
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the client belongs to the event loop in which it was entered")
-        return self._keeper
+        return self._parts
 
 
-def _event_of(message: Pushed) -> Event | UnknownEvent | None:
-    payload = message.payload
-    return payload if isinstance(payload, (Event, UnknownEvent)) else None
+def connect(
+    url: str,
+    *,
+    token: Token | None = None,
+    codec: Codec | None = None,
+    config: ClientConfig | None = None,
+    metrics: Metrics | None = None,
+    **options: Any,
+) -> Client:
+    """Make a client that talks to a server's URL; it connects when its block is entered.
+
+    Args:
+        url: ``ws://…`` or ``wss://…``.
+        token: Shows who the user is; a function is called for a fresh one before each connection.
+        codec: Reads and writes the frames; one for the built-in messages if left out.
+        config: How the client behaves; the defaults if left out.
+        metrics: Told what happens, if anybody is to be.
+        options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and
+            ``additional_headers``.
+
+    Returns:
+        The client.
+
+    Raises:
+        ImportError: ``websockets`` is not installed.
+        ValueError: The URL is none of a WebSocket.
+        TypeError: The token is neither text nor a function.
+
+    Example::
+
+        async with connect("wss://tachikoma.example", token=token) as client:
+            status = await client.request(GetMissionStatus(mission_id=m))
+    """
+    try:
+        from websockets.asyncio.client import connect as open_websocket
+    except ImportError as error:
+        raise ImportError(
+            "connect needs websockets: pip install 'tachikoma-proto[websockets]'"
+        ) from error
+    if urlsplit(url).scheme not in ("ws", "wss"):
+        raise ValueError("a URL begins with ws:// or wss://")
+    codec = Codec() if codec is None else codec
+    config = config or ClientConfig()
+    is_local = _is_local(url)
+    if token is not None and not is_local and urlsplit(url).scheme == "ws":
+        log.warning("the token is sent over a connection that is not encrypted: use wss://")
+    chosen = {
+        "max_size": codec.max_size,
+        "open_timeout": config.open_timeout,
+        "close_timeout": config.close_timeout / 4,  # the last of the times that the driver takes
+        "ping_interval": None,  # the session's own keepalive is seen by the server, too
+        "logger": _transport_log,
+        "proxy": None if is_local else True,  # a proxy would look for the server on its own machine
+        **options,
+    }
+
+    async def open_transport() -> Transport:
+        transport: Transport = await open_websocket(url, **chosen)
+        return transport
+
+    return Client(open_transport, token=token, codec=codec, config=config, metrics=metrics)
 
 
-def _whole(message: Pushed) -> Pushed:
-    return message
+def _is_local(url: str) -> bool:
+    """Tell whether a URL is of this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,51 +1,61 @@
-"""One connection of a client: its driver, and who waits for which answer."""
+"""One connection of a client: who waits for which response, and how the connection ended."""
 
 import asyncio
-import logging
-from collections.abc import Callable
-from typing import cast
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final, cast
 from uuid import UUID
 
-from tachikoma_proto.client.events import EventQueue
-from tachikoma_proto.connection.driver import ConnectionDriver
+from tachikoma_proto.client.streams import Disconnected, EventStreams
+from tachikoma_proto.connection.driver import AnyTransport, ConnectionDriver
 from tachikoma_proto.declare.bases import Command, R
-from tachikoma_proto.errors import ConnectionLostError
+from tachikoma_proto.errors import ConnectionLostError, InvalidMessageError
+from tachikoma_proto.messages.responses import AuthResponse
+from tachikoma_proto.session.base import NORMAL
 from tachikoma_proto.session.client_session import ClientSession
 from tachikoma_proto.session.events import ClientSessionEvent, MessageReceived, ResponseReceived
-from tachikoma_proto.transports.transport import Transport
+from tachikoma_proto.session.logs import client_logger as log
 
-log = logging.getLogger(__name__)
+ABNORMAL: Final = 1006
+"""The close code that RFC 6455 has for a connection that broke off."""
 
 
-class Connection:
-    """Talks over one transport.
+class ClientConnection:
+    """Sends requests over one transport.
 
     Args:
         transport: Carries the frames.
         session: The connection's state.
-        events: Gets what the server pushes.
-        close_timeout: How many seconds the closing may take.
+        streams: Get what the server pushes.
+        close_timeout: How many seconds closing may take.
         lost: Called once it is known that the connection ends.
+
+    Attributes:
+        expires_at: When the token that the server accepted expires, in the event loop's time;
+            None if it does not.
     """
 
     def __init__(
         self,
-        transport: Transport,
+        transport: AnyTransport,
         session: ClientSession,
-        events: EventQueue,
+        streams: EventStreams,
         close_timeout: float,
-        lost: Callable[["Connection"], object],
+        lost: Callable[["ClientConnection"], object],
     ) -> None:
+        self.expires_at: float | None = None
         self._session = session
-        self._events = events
+        self._streams = streams
         self._lost = lost
         self._ended = asyncio.Event()
-        self._answers: dict[UUID, asyncio.Future[object]] = {}
+        self._responses: dict[UUID, asyncio.Future[object]] = {}
+        self._loop = asyncio.get_running_loop()
         self._driver = ConnectionDriver(
-            transport, session, self._on_event, close_timeout, self._closing
+            transport, session, self._on_event, close_timeout, self._on_closing
         )
         self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(lambda _: self._closing())  # if it was cancelled, too
+        self._task.add_done_callback(lambda _: self._on_closing())  # if it was cancelled, too
 
     @property
     def is_open(self) -> bool:
@@ -57,29 +67,32 @@ class Connection:
         """Whether nothing is left of it."""
         return self._task.done()
 
-    async def ask(self, command: Command[R]) -> R:
-        """Send a command, and wait for its answer.
+    @property
+    def disconnected(self) -> Disconnected:
+        """How it ended, once it has."""
+        end = self._driver.end
+        return Disconnected(ABNORMAL) if end is None else Disconnected(int(end.code), end.reason)
+
+    async def request(self, command: Command[R]) -> R:
+        """Send a command, and wait for its response.
 
         Args:
             command: The command.
 
-        Returns:
-            What answers it.
-
         Raises:
             RemoteError: The server answered with an error.
             InvalidMessageError: It answered with something else than the command's reply.
-            ConnectionLostError: The connection ended before the answer came.
+            ConnectionLostError: The connection ended before the response came.
             EncodeError: The server could not read the command; it was not sent.
         """
         if not self.is_open:
             raise ConnectionLostError("the connection is lost; the command was not sent")
         message_id = self._session.request(command)
-        answer = self._answers[message_id] = asyncio.get_running_loop().create_future()
+        waiting = self._responses[message_id] = self._loop.create_future()
         try:
-            return cast(R, await answer)
+            return cast(R, await waiting)
         finally:
-            del self._answers[message_id]
+            del self._responses[message_id]
             self._session.forget(message_id)
 
     async def wait_lost(self) -> None:
@@ -90,44 +103,75 @@ class Connection:
         """Wait until nothing is left of the connection."""
         await asyncio.wait((self._task,))
 
-    def close(self, *, drains: bool = True) -> None:
-        """End the connection; ``wait_gone`` waits until it has ended.
+    def close(self) -> None:
+        """Close the connection in order; ``wait_gone`` waits until it has ended."""
+        self._session.close()
 
-        Args:
-            drains: Whether what waits to be sent is sent before.
-        """
-        if drains:
-            self._session.close()
-        else:
-            self._session.abort(1000)
+    def abort(self) -> None:
+        """Close the connection, and drop what waits to be sent."""
+        self._session.abort(NORMAL)
 
     async def _run(self) -> None:
         try:
             await self._driver.run()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged
             log.exception("a connection failed")
 
-    def _closing(self) -> None:
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(
+    def _on_closing(self) -> None:
+        for response in self._responses.values():
+            if not response.done():
+                response.set_exception(
                     ConnectionLostError(
                         "the connection was lost before the answer came; "
                         "the command may have been carried out"
                     )
                 )
-        self._ended.set()
-        self._lost(self)
+        if not self._ended.is_set():
+            self._ended.set()
+            self._lost(self)
 
     def _on_event(self, event: ClientSessionEvent) -> None:
         match event:
             case MessageReceived(message):
-                self._events.put(message)
-            case ResponseReceived(message_id, response):
-                answer = self._answers.get(message_id)
-                if answer is None or answer.done():
+                self._streams.put(message)
+            case ResponseReceived(message_id, response, timestamp):
+                if isinstance(response, AuthResponse) and response.authenticated:
+                    self.expires_at = self._expiry(response, timestamp)
+                waiting = self._responses.get(message_id)
+                if waiting is None or waiting.done():
                     return
                 if isinstance(response, Exception):
-                    answer.set_exception(response)
+                    waiting.set_exception(response)
                 else:
-                    answer.set_result(response)
+                    waiting.set_result(response)
+
+    def _expiry(self, response: AuthResponse, now: datetime) -> float | None:
+        """Return when a token expires, in the event loop's time.
+
+        Both times are of the server's clock, which need not agree with ours.
+        """
+        try:
+            expires_at = response.expires_at_datetime
+        except InvalidMessageError:
+            log.warning("cannot read when the token expires")
+            return None
+        return (
+            None if expires_at is None else self._loop.time() + (expires_at - now).total_seconds()
+        )
+
+
+def delays(base: float, longest: float) -> Iterator[float]:
+    """Return growing delays, for attempts that follow each other.
+
+    A random part of up to a half is taken off each, so that the clients of a server that comes
+    back do not return all at once.
+
+    Args:
+        base: The first delay in seconds; each further one is twice as long.
+        longest: The longest.
+    """
+    delay = base
+    while True:
+        delay = min(delay, longest)
+        yield delay * random.uniform(0.5, 1)
+        delay *= 2

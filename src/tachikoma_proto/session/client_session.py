@@ -12,6 +12,7 @@ Rules:
 * A ping from the server is answered with a bare pong.
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -127,7 +128,7 @@ class ClientSession(BaseSession[ClientSessionEvent]):
             self._send(self._codec.encode(Pong()))
             return None
         if message.reply_to is not None:
-            return self._match(message.reply_to, payload)
+            return self._match(message.reply_to, payload, message.timestamp)
         if isinstance(payload, (Event, UnknownEvent, UnknownMessage)):
             received: OutgoingMessage[Any] = message
             return MessageReceived(received)
@@ -138,7 +139,9 @@ class ClientSession(BaseSession[ClientSessionEvent]):
             self.log.warning("the server sent a response (%s) without reply_to", message.type)
         return None
 
-    def _match(self, message_id: UUID, payload: object) -> ResponseReceived | None:
+    def _match(
+        self, message_id: UUID, payload: object, timestamp: datetime
+    ) -> ResponseReceived | None:
         if message_id not in self._waiting:
             self.log.debug("ignored a response that nobody waits for")
             return None
@@ -147,14 +150,13 @@ class ClientSession(BaseSession[ClientSessionEvent]):
             return None
         if isinstance(payload, ErrorResponse):
             self._count_error(payload.code)
-            return ResponseReceived(
-                message_id, RemoteError(payload.code, payload.message, payload.details)
-            )
+            error = RemoteError(payload.code, payload.message, payload.details)
+            return ResponseReceived(message_id, error, timestamp)
         if isinstance(payload, Response) and isinstance(payload, expected or Response):
-            return ResponseReceived(message_id, payload)
+            return ResponseReceived(message_id, payload, timestamp)
         name = expected.__qualname__ if expected else "a response"
         fault = FieldError("$.type", f"the type of {name}, which answers the command")
-        return ResponseReceived(message_id, InvalidMessageError(errors=[fault]))
+        return ResponseReceived(message_id, InvalidMessageError(errors=[fault]), timestamp)
 
     def _ping_frame(self) -> str:
         self.forget(self._last_ping)

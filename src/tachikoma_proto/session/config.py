@@ -88,17 +88,19 @@ class ClientConfig:
     """How a client behaves.
 
     Attributes:
-        open_timeout: How many seconds opening a connection may take, authentication and
-            subscriptions included.
+        open_timeout: How many seconds opening a connection may take, authentication included.
+            The server then has as long for each further step, while it subscribes again.
         request_timeout: How many seconds an answer may take, unless the request says otherwise.
         ping_interval: After how many seconds of silence the server is pinged; None never does.
-        pong_timeout: How many seconds it then has to say anything before the connection is
-            given up.
-        max_events: How many events may wait to be taken from ``events()``. What comes then is
-            left out, and ``EventsMissed`` says so.
+        pong_timeout: How many seconds it then has to send something before the connection is
+            aborted.
+        max_events: How many events may wait in each stream. What comes then is left out, and
+            ``EventsMissed`` says so.
         reconnect: Whether a lost connection is opened again.
-        backoff_base: The first delay before that, in seconds. Each further one is twice as long;
-            a random part of up to a half is taken off each.
+        retry_first: Whether the first connection is retried as a lost one is, unless the server
+            refuses the token.
+        backoff_base: The delay before the first attempt, in seconds. Each further one is twice as
+            long; a random part of up to a half is taken off each.
         backoff_max: The longest delay.
         max_attempts: How often in a row it is tried; None never gives up.
         close_timeout: How many seconds the closing of a connection may take.
@@ -113,6 +115,7 @@ class ClientConfig:
     pong_timeout: float = field(default=10.0, validator=_seconds)
     max_events: int = field(default=10_000, validator=_count)
     reconnect: bool = field(default=True, validator=_yes_or_no)
+    retry_first: bool = field(default=False, validator=_yes_or_no)
     backoff_base: float = field(default=0.5, validator=_seconds)
     backoff_max: float = field(default=30.0, validator=_seconds)
     max_attempts: int | None = field(default=None, validator=_optional_count)

@@ -5,6 +5,7 @@ handler, look a token up, ask for a permission) comes out of ``receive`` as one 
 does it and tells the session the result.
 """
 
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.session.session import Identity
+from tachikoma_proto.wire.formats import utc_now
 
 
 @frozen
@@ -103,10 +105,12 @@ class ResponseReceived:
     Attributes:
         message_id: The id of the message with the command.
         response: The response; or the server's error, or what is wrong with its response.
+        timestamp: When the server sent it, by its own clock.
     """
 
     message_id: UUID
     response: Response | RemoteError | ProtocolError
+    timestamp: datetime = field(eq=False, factory=utc_now)
 
 
 @frozen

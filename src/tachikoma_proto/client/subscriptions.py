@@ -1,0 +1,403 @@
+"""The subscriptions of a client, and how the server is kept in line with them.
+
+The client's list and the server's can differ: an answer may be cut short by a timeout, a server
+may refuse for a moment or for good, connections come and go. So each topic has what is wanted
+and what the server last acknowledged on this connection, and whatever makes them differ is
+mended by the same few lines: ask for what is wanted, until the server has answered.
+
+Rules:
+
+* A topic is one however its UUID is spelled. It has one subscription on the wire, which covers
+  all who want it: ``subscribe()``, and each stream of ``subscription()``.
+* Changes to one topic are made one after the other, in the order in which they were called.
+* A change that is cut short is taken back on the server: it was not made.
+* After a reconnect all topics are asked for again, no faster than the server's rate limit lets
+  them pass. What the server refuses is reported and kept; what fails for another reason
+  (``internal_error``) is asked for again until it is answered.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeAlias
+
+from attrs import define, field
+
+from tachikoma_proto.client.connection import ClientConnection, delays
+from tachikoma_proto.client.matching import TopicMatcher, covering
+from tachikoma_proto.client.streams import (
+    EventStream,
+    EventStreams,
+    SubscriptionLost,
+    SubscriptionRestored,
+)
+from tachikoma_proto.declare.bases import Event
+from tachikoma_proto.errors import ConnectionLostError, ProtocolError, RemoteError
+from tachikoma_proto.messages.commands import (
+    ListSubscriptions,
+    Subscribe,
+    SubscriptionFilters,
+    Unsubscribe,
+)
+from tachikoma_proto.messages.responses import AckResponse
+from tachikoma_proto.messages.unknown import UnknownEvent
+from tachikoma_proto.session.config import ClientConfig
+from tachikoma_proto.session.logs import client_logger as log
+
+Change: TypeAlias = Subscribe | Unsubscribe
+
+EXPLICIT: Final = "subscribe()"
+"""The holder of a topic that ``subscribe()`` asked for; the others are streams."""
+
+PASSING: Final = frozenset({"internal_error", "rate_limited"})
+"""The error codes after which asking again can help."""
+
+_AT_ONCE: Final = 100
+"""How many subscriptions may wait for their answers, until the server says that it is too much."""
+
+
+@define(eq=False)
+class _Topic:
+    """A topic that somebody wants, or wanted.
+
+    Attributes:
+        name: The topic, in its canonical form.
+        acknowledged: The last change that the server acknowledged on this connection; None if it
+            is not known what the server has.
+        holders: Who wants it, with which filters.
+        is_missing: Whether the server lacks it for a reason that may pass; once it has answered,
+            the streams are told.
+        lock: Held by who changes it on the server.
+        users: How many hold or want the lock.
+        reconciling: Brings the server in line with what is wanted.
+    """
+
+    name: str
+    acknowledged: Change | None
+    holders: dict[object, SubscriptionFilters | None] = field(factory=dict)
+    is_missing: bool = False
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    users: int = 0
+    reconciling: asyncio.Task[None] | None = None
+
+    def wanted(self, *more: tuple[object, SubscriptionFilters | None]) -> Change:
+        """Return the command after which the server has what all holders want.
+
+        Args:
+            more: Further holders, each with its filters.
+        """
+        holders = {**self.holders, **dict(more)}
+        if not holders:
+            return Unsubscribe(topic=self.name)
+        return Subscribe(topic=self.name, filters=covering(holders.values()))
+
+
+class Subscriptions:
+    """All subscriptions of one client.
+
+    Args:
+        matcher: Finds the streams that an event goes to.
+        streams: The client's streams.
+        request: Sends a command over the present connection, or over the next.
+        config: How the client behaves.
+    """
+
+    def __init__(
+        self,
+        matcher: TopicMatcher[EventStream[Any]],
+        streams: EventStreams,
+        request: Callable[[Change], Awaitable[AckResponse]],
+        config: ClientConfig,
+    ) -> None:
+        self._matcher = matcher
+        self._streams = streams
+        self._request = request
+        self._config = config
+        self._topics: dict[str, _Topic] = {}
+        self._connection: ClientConnection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def subscribe(self, topic: str, filters: SubscriptionFilters | None) -> AckResponse:
+        """Subscribe to a topic for the streams of ``events()``."""
+        async with self._changing(topic) as entry:
+            answer = await self._change(entry, entry.wanted((EXPLICIT, filters)))
+            if answer.success:
+                entry.holders[EXPLICIT] = filters
+            return answer
+
+    async def unsubscribe(self, topic: str) -> AckResponse:
+        """Take back what ``subscribe`` did."""
+        async with self._changing(topic) as entry:
+            if EXPLICIT not in entry.holders:
+                if entry.holders:
+                    raise RemoteError("not_found", "subscription not found")
+                return await self._change(entry, entry.wanted())
+            filters = entry.holders.pop(EXPLICIT)
+            change = entry.wanted()
+            if entry.holders and change == entry.acknowledged:
+                return AckResponse.ok()
+            try:
+                return await self._change(entry, change)
+            except RemoteError as error:
+                if error.code == "not_found" and not entry.holders:
+                    entry.acknowledged = change  # it is another connection by now
+                    return AckResponse.ok()
+                entry.holders[EXPLICIT] = filters
+                raise
+
+    @asynccontextmanager
+    async def stream(
+        self, topic: str, filters: SubscriptionFilters | None
+    ) -> AsyncIterator[EventStream[Event | UnknownEvent]]:
+        """Subscribe to a topic for a stream of its own, while the block runs."""
+        stream = self._streams.open_for(self._matcher.canonical(topic), filters)
+        try:
+            async with self._changing(topic) as entry:
+                change = entry.wanted((stream, filters))
+                if change != entry.acknowledged:
+                    answer = await self._change(entry, change)
+                    if not answer.success:
+                        raise _refusal(answer)
+                entry.holders[stream] = filters
+            try:
+                yield stream
+            finally:
+                del entry.holders[stream]
+                reconciling = self._reconcile_soon(entry)
+        finally:
+            self._streams.close(stream)
+        if reconciling is not None:
+            await asyncio.wait((reconciling,), timeout=self._config.request_timeout)
+
+    async def restore(
+        self, connection: ClientConnection, progressed: Callable[[], object]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Subscribe to all that is wanted over a new connection.
+
+        Args:
+            connection: The connection, on which nothing is subscribed.
+            progressed: Called whenever the server has answered with more than that it is busy.
+
+        Returns:
+            The topics that are wanted, and those of them that the server refused.
+
+        Raises:
+            ConnectionLostError: The connection ended meanwhile.
+        """
+        self.connection_lost()
+        self._connection = connection
+        entries = [entry for entry in self._topics.values() if entry.holders]
+        refused: list[str] = []
+        waiting, at_once, pauses = deque(entries), _AT_ONCE, delays(0.1, 2.0)
+        for entry in entries:
+            entry.users += 1
+        try:
+            while waiting:
+                batch = [waiting.popleft() for _ in range(min(at_once, len(waiting)))]
+                limited = await self._restore(connection, batch, refused)
+                waiting.extend(limited)
+                if len(limited) < len(batch):
+                    pauses = delays(0.1, 2.0)
+                    progressed()
+                if limited:
+                    at_once = max(1, len(batch) - len(limited))
+                    await asyncio.sleep(next(pauses))
+                else:
+                    at_once *= 2
+        finally:
+            for entry in entries:
+                entry.users -= 1
+        for entry in entries:
+            if entry.name not in refused:
+                self._reconcile_soon(entry)
+        return tuple(entry.name for entry in entries), tuple(refused)
+
+    async def _restore(
+        self, connection: ClientConnection, entries: list[_Topic], refused: list[str]
+    ) -> list[_Topic]:
+        """Subscribe to topics; note those that are refused, and return those to ask for again."""
+        changes = [entry.wanted() for entry in entries]
+        answers = await asyncio.gather(*map(connection.request, changes), return_exceptions=True)
+        limited = []
+        for entry, change, answer in zip(entries, changes, answers, strict=True):
+            match answer:
+                case AckResponse(success=True):
+                    entry.acknowledged = change
+                case RemoteError(code="rate_limited"):
+                    limited.append(entry)
+                case RemoteError(code="internal_error") | ProtocolError():
+                    entry.is_missing = True
+                case AckResponse() | RemoteError():
+                    log.warning("a subscription was refused; it is kept")
+                    refused.append(entry.name)
+                case _:
+                    raise answer
+        return limited
+
+    def connection_lost(self) -> None:
+        """Note that the server has no subscriptions of this client any more."""
+        self._connection = None
+        for entry in self._topics.values():
+            entry.acknowledged = Unsubscribe(topic=entry.name)
+            entry.is_missing = False
+
+    def check_soon(self) -> None:
+        """Find out which subscriptions a new authentication has ended, and ask for them again."""
+        if self._connection is not None and self._acknowledged():
+            self._start(self._check(self._connection))
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _check(self, connection: ClientConnection) -> None:
+        known = self._acknowledged()
+        pauses = self._pauses()
+        while True:
+            try:
+                async with asyncio.timeout(self._config.request_timeout):
+                    listed = await connection.request(ListSubscriptions())
+                break
+            except ConnectionLostError:
+                return
+            except (RemoteError, ProtocolError, TimeoutError) as error:
+                log.warning("cannot list the subscriptions: %s", _name_of(error))
+                if isinstance(error, RemoteError) and error.code not in PASSING:
+                    return
+            await asyncio.sleep(next(pauses))
+        there = {self._matcher.canonical(topic) for topic in listed.subscriptions}
+        for entry in known:
+            if entry in self._acknowledged() and entry.name not in there:
+                entry.acknowledged, entry.is_missing = Unsubscribe(topic=entry.name), True
+                self._reconcile_soon(entry)
+
+    def _acknowledged(self) -> list[_Topic]:
+        """Return the topics that are wanted, and that the server has as far as is known."""
+        return [
+            entry
+            for entry in self._topics.values()
+            if entry.holders and isinstance(entry.acknowledged, Subscribe)
+        ]
+
+    @asynccontextmanager
+    async def _changing(self, topic: str) -> AsyncIterator[_Topic]:
+        """Have a topic to oneself."""
+        name = self._matcher.canonical(topic)
+        entry = self._topics.get(name)
+        if entry is None:
+            entry = self._topics[name] = _Topic(name, acknowledged=Unsubscribe(topic=name))
+        entry.users += 1
+        try:
+            try:
+                async with asyncio.timeout(self._config.request_timeout):
+                    await entry.lock.acquire()
+            except TimeoutError:
+                raise TimeoutError("an earlier change of the subscription takes too long") from None
+            try:
+                yield entry
+            finally:
+                entry.lock.release()
+        finally:
+            entry.users -= 1
+            self._forget_if_unused(entry)
+
+    async def _change(self, entry: _Topic, change: Change) -> AckResponse:
+        try:
+            answer = await self._request(change)
+        except (asyncio.CancelledError, TimeoutError, ProtocolError):
+            entry.acknowledged = None  # the server may have made it, or may be about to
+            self._reconcile_soon(entry)
+            raise
+        if answer.success:
+            entry.acknowledged = change
+            self._tell_restored(entry)
+        return answer
+
+    def _reconcile_soon(self, entry: _Topic) -> asyncio.Task[None] | None:
+        """Bring the server in line with what is wanted, in the background, where it is not.
+
+        While there is no connection, nothing is to be done: the next one starts with it.
+        """
+        if entry.reconciling is None and self._connection is not None:
+            if entry.acknowledged != entry.wanted():
+                entry.reconciling = self._start(self._reconcile(entry, self._connection))
+            else:
+                self._forget_if_unused(entry)
+        return entry.reconciling
+
+    async def _reconcile(self, entry: _Topic, connection: ClientConnection) -> None:
+        pauses = self._pauses()
+        refused: Change | None = None
+        entry.users += 1
+        try:
+            while connection is self._connection:
+                async with entry.lock:
+                    change = entry.wanted()
+                    if change in (entry.acknowledged, refused):
+                        return
+                    error = await self._attempt(change, connection)
+                    if error is None:
+                        entry.acknowledged = change
+                        self._tell_restored(entry)
+                    elif isinstance(error, ConnectionLostError):
+                        return
+                    elif not isinstance(error, RemoteError) or error.code in PASSING:
+                        log.warning("a subscription cannot be changed: %s", _name_of(error))
+                    elif isinstance(change, Unsubscribe):
+                        entry.acknowledged = change  # the server has none
+                    else:
+                        refused = change
+                        self._tell_lost(entry, error)
+                if change not in (entry.acknowledged, refused):
+                    await asyncio.sleep(next(pauses))
+        finally:
+            entry.reconciling = None
+            entry.users -= 1
+            self._forget_if_unused(entry)
+
+    async def _attempt(self, change: Change, connection: ClientConnection) -> Exception | None:
+        """Ask the server for a change, and return what went wrong."""
+        try:
+            async with asyncio.timeout(self._config.request_timeout):
+                answer = await connection.request(change)
+        except (ConnectionLostError, RemoteError, ProtocolError, TimeoutError) as error:
+            return error
+        return None if answer.success else _refusal(answer)
+
+    def _tell_restored(self, entry: _Topic) -> None:
+        if entry.is_missing and entry.holders:
+            self._streams.tell(SubscriptionRestored(topic=entry.name))
+        entry.is_missing = False
+
+    def _tell_lost(self, entry: _Topic, error: RemoteError) -> None:
+        log.warning("a subscription was refused; it is kept: %s", ascii(error.code))
+        entry.is_missing = False
+        if not isinstance(entry.acknowledged, Subscribe):  # else the server keeps what it had
+            lost = SubscriptionLost(topic=entry.name, code=error.code, message=error.message)
+            self._streams.tell(lost)
+
+    def _pauses(self) -> Iterator[float]:
+        return delays(self._config.backoff_base, self._config.backoff_max)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _forget_if_unused(self, entry: _Topic) -> None:
+        is_used = entry.holders or entry.users or entry.reconciling
+        if not is_used and self._topics.get(entry.name) is entry:
+            del self._topics[entry.name]
+
+
+def _refusal(answer: AckResponse) -> RemoteError:
+    return RemoteError("permission_denied", answer.message or "the server refused")
+
+
+def _name_of(error: Exception) -> str:
+    return ascii(error.code) if isinstance(error, RemoteError) else type(error).__qualname__
