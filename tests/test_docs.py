@@ -56,8 +56,15 @@ def free_port() -> int:
         return port
 
 
+ALSO_NEEDED = {"docs/guides/transports.md": ("aiohttp", "starlette")}
+"""What a page needs beyond the extras that every test environment has."""
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
 def test_the_python_of_a_page_runs_in_order_as_one_program(page: Path, tmp_path: Path) -> None:
+    if not os.environ.get("ADAPTERS_REQUIRED"):
+        for module in ALSO_NEEDED.get(name_of(page), ()):
+            pytest.importorskip(module)
     code = "\n".join(blocks(page, "python")).replace("8765", str(free_port()))
     script = tmp_path / "page.py"
     script.write_text(code, encoding="utf-8")
@@ -276,3 +283,10 @@ def test_paths_of_the_repository_on_a_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for path in re.findall(r"`((?:src|tests|examples|docs|benchmarks)/[\w./-]+)`", text):
         assert path.startswith("docs/_build") or (ROOT / path).exists(), path
+
+
+def test_modules_on_the_architecture_page_exist() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    modules = re.findall(r"`(\w+/[\w/]+\.py)`", text)
+    assert modules
+    assert not [module for module in modules if not (SOURCE / module).is_file()]
