@@ -39,7 +39,9 @@ def shown_on_a_terminal(command: list[str], columns: int, lines: int = 25) -> tu
     """Run a command on a terminal of its own; give its status and what it wrote."""
     terminal, inside = pty.openpty()
     termios.tcsetwinsize(inside, (lines, columns))
-    process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside)
+    # COLUMNS would be the width of another terminal: pytest-xdist sets it.
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, env=environment)
     os.close(inside)
     shown = b""
     while part := _read(terminal):

@@ -1,12 +1,14 @@
 """A server in a thread of its own, for tests of the command line's client."""
 
 import asyncio
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
 from websockets.asyncio.server import serve
+from websockets.http11 import Request
 
 import tachikoma_proto as tp
 
@@ -18,17 +20,36 @@ PATIENCE = 30.0
 
 
 class ServerThread:
-    """A server on a loopback port."""
+    """A server on a loopback port.
 
-    def __init__(self, port: int, handlers: tp.Dispatcher[tp.Session], codec: tp.Codec) -> None:
+    Attributes:
+        requests: The requests that opened connections.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        handlers: tp.Dispatcher[tp.Session],
+        codec: tp.Codec,
+        *,
+        tls: ssl.SSLContext | None = None,
+        refused_topics: Container[str] = (),
+    ) -> None:
         self.port = port
-        self.server = tp.Server(codec, handlers, authenticate=_check_token)
+        self.requests: list[Request] = []
+        self.server = tp.Server(
+            codec,
+            handlers,
+            authenticate=_check_token,
+            may_subscribe=lambda _, topic: topic not in refused_topics,
+        )
+        self._tls = tls
         self._serving = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         self._thread.start()
@@ -54,7 +75,16 @@ class ServerThread:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
-        async with serve(self.server.handle, "127.0.0.1", self.port) as listener, self.server:
+        async with (
+            serve(
+                self.server.handle,
+                "127.0.0.1",
+                self.port,
+                ssl=self._tls,
+                process_request=lambda _, request: self.requests.append(request),
+            ) as listener,
+            self.server,
+        ):
             self.port = next(iter(listener.sockets)).getsockname()[1]
             self._serving.set()
             await self._stopped.wait()
@@ -65,9 +95,17 @@ def running(
     port: int = 0,
     handlers: tp.Dispatcher[tp.Session] | None = None,
     registry: tp.Registry | None = None,
+    tls: ssl.SSLContext | None = None,
+    refused_topics: Container[str] = (),
 ) -> Iterator[ServerThread]:
     """Serve while the block runs."""
-    server = ServerThread(port, handlers or _handlers(), tp.Codec(registry))
+    server = ServerThread(
+        port,
+        handlers or _handlers(),
+        tp.Codec(registry),
+        tls=tls,
+        refused_topics=refused_topics,
+    )
     server.start()
     try:
         yield server

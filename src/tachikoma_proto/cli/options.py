@@ -1,77 +1,230 @@
-"""Options of the command and of several subcommands, and how their values are read."""
+"""What the subcommands have in common: how they are made, their options, and how values are read.
 
-import argparse
+Rules:
+
+* Values are read by functions of ours: the types of click show a value that they refuse.
+* Every subcommand knows ``--verbose``, refuses ``--token``, and says in its help how it is used
+  and how it ends.
+"""
+
 import math
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from tachikoma_proto.registry.registry import Registry
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from tachikoma_proto.registry.registry import Registry
 
 PLUGINS_HINT: Final = "--plugins knows the messages of installed extensions"
 
+TOKEN_VARIABLE: Final = "TACHIKOMA_TOKEN"
 
-def add_plugins(parser: argparse.ArgumentParser) -> None:
-    """Add ``--plugins``."""
-    parser.add_argument(
-        "--plugins", action="store_true", help="know the messages of installed extensions too"
+TOKEN_HINT: Final = f"a token goes into the variable {TOKEN_VARIABLE}, or a file and --token-file"
+
+COMMON_STATUSES: Final[Mapping[int, str]] = {
+    0: "all went well",
+    1: "a frame was bad, or the server refused",
+    2: "the command could not be carried out",
+    130: "interrupted",
+}
+
+REFUSED: Final = "--token"
+"""An option that is known so that it can be refused, and its value not be shown."""
+
+_VERBOSITY: Final = f"{__name__}.verbosity"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CliError(click.ClickException):
+    """The command could not be carried out; the text says why, and holds no secret."""
+
+    exit_code = 2
+
+
+class Subcommand(click.Command):
+    """A subcommand.
+
+    Args:
+        examples: How it is called, after the command's name.
+        statuses: How it may end; what is not said is as for all.
+        options: As for ``click.Command``.
+    """
+
+    def __init__(
+        self, *, examples: Sequence[str] = (), statuses: Mapping[int, str] = {}, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.params += [verbose_option(), no_token_option()]
+        self.context_settings["allow_extra_args"] = True  # to be refused without being shown
+        self._examples = examples
+        self._statuses = {**COMMON_STATUSES, **statuses}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, and refuse those that are too many."""
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            ctx.fail(_unexpected(ctx.args))
+        return rest
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples and exit statuses."""
+        if self._examples:
+            with formatter.section("Examples"):
+                for example in self._examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}tachikoma-proto {example}\n")
+        write_statuses(formatter, self._statuses)
+
+
+def subcommand(**options: Any) -> Callable[[Callable[..., int]], click.Command]:
+    """Return a decorator that makes a :class:`Subcommand` of a function.
+
+    Args:
+        options: As for :class:`Subcommand`, such as ``help`` and ``examples``.
+    """
+    return click.command(cls=Subcommand, **options)
+
+
+def write_statuses(formatter: click.HelpFormatter, statuses: Mapping[int, str]) -> None:
+    """Write exit statuses into the help.
+
+    Args:
+        formatter: The help's.
+        statuses: What each says; nothing for one that is not used.
+    """
+    with formatter.section("Exit status"):
+        formatter.write_dl([(str(status), text) for status, text in statuses.items() if text])
+
+
+def verbose_option() -> click.Option:
+    """Return ``--verbose``, which may stand before the subcommand and after it."""
+
+    def raise_verbosity(ctx: click.Context, _: click.Parameter, count: int) -> None:
+        ctx.meta[_VERBOSITY] = ctx.meta.get(_VERBOSITY, 0) + count
+
+    return click.Option(
+        ["-v", "--verbose"],
+        count=True,
+        expose_value=False,
+        callback=raise_verbosity,
+        help="Show the library's log on standard error; twice for more of it.",
     )
 
 
-def chosen_registry(options: argparse.Namespace) -> Registry:
-    """Build the registry that the command line asks for.
+def verbosity() -> int:
+    """Return how often ``--verbose`` was given to the command that runs."""
+    count: int = click.get_current_context().meta.get(_VERBOSITY, 0)
+    return count
+
+
+def no_token_option() -> click.Option:
+    """Return ``--token``, which is refused, with or without a value after it."""
+
+    def refuse(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None and not ctx.resilient_parsing:
+            ctx.fail(
+                "a token is never an argument: other users can see the arguments of a process; "
+                f"{TOKEN_HINT}"
+            )
+
+    return click.Option(
+        [REFUSED],
+        is_flag=False,
+        flag_value="",
+        hidden=True,
+        is_eager=True,
+        expose_value=False,
+        callback=refuse,
+    )
+
+
+def plugins_option(function: F) -> F:
+    """Add ``--plugins``."""
+    return click.option(
+        "--plugins", is_flag=True, help="Know the messages of installed extensions, too."
+    )(function)
+
+
+def chosen_registry(plugins: bool) -> "Registry":
+    """Return the registry that the command line asks for.
 
     Raises:
-        PluginError: With ``--plugins``, an installed extension cannot be used.
+        PluginError: An installed extension cannot be used.
     """
-    return Registry.discover() if options.plugins else Registry()
+    from tachikoma_proto.registry.registry import Registry
+
+    return Registry.discover() if plugins else Registry()
 
 
-def plugins_hint(options: argparse.Namespace) -> str:
-    """Give what to add where a message is not known: nothing if ``--plugins`` was given."""
-    return "" if options.plugins else f"; {PLUGINS_HINT}"
+def plugins_hint(plugins: bool) -> str:
+    """Return what to add where a message is not known: nothing if ``--plugins`` was given."""
+    return "" if plugins else f"; {PLUGINS_HINT}"
 
 
-class VersionAsked(argparse.Action):
-    """``--version``: print the version of the distribution, and exit."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Print it."""
-        from importlib.metadata import PackageNotFoundError, version  # slow to load
-
-        try:
-            print(f"tachikoma-proto {version('tachikoma-proto')}")
-        except PackageNotFoundError:
-            parser.error("there is no version: it is not installed")
-        parser.exit()
-
-
-def positive(text: str) -> float:
-    """Read a number above zero, such as one of seconds.
-
-    Raises:
-        ArgumentTypeError: It is none.
-    """
+def number(text: str) -> float:
+    """Read a number above zero, such as one of seconds."""
     try:
-        number = float(text)
+        value = float(text)
     except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError("expected a number above 0")
-    return number
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise click.BadParameter("expected a number above 0")
+    return value
 
 
 def count(text: str) -> int:
-    """Read a number of things, at least one.
+    """Read a number of things, at least one."""
+    digits = str(text)
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19 and int(digits) > 0):
+        raise click.BadParameter("expected a whole number above 0")
+    return int(digits)
 
-    Raises:
-        ArgumentTypeError: It is none.
+
+def one_of(words: Sequence[str]) -> dict[str, Any]:
+    """Return what makes a parameter take one of a few words.
+
+    Args:
+        words: The words.
     """
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError("expected a whole number above 0")
-    return int(text)
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise click.BadParameter(f"expected {' or '.join(words)}")
+        return text
+
+    return {
+        "type": read,
+        "metavar": "|".join(words),
+        "shell_complete": completing(lambda _: ((word, "") for word in words)),
+    }
+
+
+Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def completing(words: Callable[[click.Context], Iterator[tuple[str, str]]]) -> Complete:
+    """Return the completion of a parameter.
+
+    Args:
+        words: Gives what there is to choose from, each with a word of help.
+    """
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [
+            CompletionItem(word, help=text)
+            for word, text in words(ctx)
+            if word.startswith(incomplete)
+        ]
+
+    return complete
+
+
+def _unexpected(arguments: Sequence[str]) -> str:
+    """Say which arguments are too many: the names of fields, but no value."""
+    pairs = [argument.partition("=") for argument in arguments]
+    names = [name for name, _, value in pairs if value.strip("=")]  # base64 may end with '='
+    others = len(arguments) - len(names)
+    shown = [*names, f"{others} not shown"] if others else names
+    return f"unexpected arguments: {', '.join(shown)}"

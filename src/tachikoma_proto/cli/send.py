@@ -1,81 +1,114 @@
 """``send``: send one command, and show its typed reply."""
 
-import argparse
 import json
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from tachikoma_proto.cli.brief import brief
-from tachikoma_proto.cli.failure import CommandError
-from tachikoma_proto.cli.given import command_given, command_named
-from tachikoma_proto.cli.options import add_plugins, chosen_registry, plugins_hint, positive
-from tachikoma_proto.cli.peer import add_peer, connected, need_websockets
-from tachikoma_proto.cli.redact import redacted
+import click
+
+from tachikoma_proto.cli.arguments import find_command, make_command
+from tachikoma_proto.cli.options import (
+    CliError,
+    chosen_registry,
+    completing,
+    number,
+    plugins_hint,
+    plugins_option,
+    subcommand,
+)
+from tachikoma_proto.cli.output import brief, redacted
+from tachikoma_proto.cli.target import Target, need_websockets, notify_on_stderr, target_options
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.bases import Command, Response
+from tachikoma_proto.declare.declarations import MessageKind
+from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.responses import ErrorResponse
 
+_HELP: Final = """Send one command to a server, and show its typed reply.
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Say which options the subcommand has."""
-    add_peer(parser)
-    parser.add_argument("type", metavar="TYPE", help="a command, such as mission_status")
-    parser.add_argument(
-        "fields",
-        nargs="*",
-        default=[],  # without one, argparse says that it is required
-        metavar="FIELD=VALUE",
-        help="such as mission_id=… or filters.event_types=progress,failed; what is neither a "
-        "text nor an array of texts is JSON",
-    )
-    add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="the reply as a JSON object")
-    parser.add_argument(
-        "--timeout",
-        type=positive,
-        default=10.0,
-        metavar="SECONDS",
-        help="how long connecting, and the answer, may each take (%(default)s)",
-    )
-    parser.set_defaults(run=run)
+URL is the server's, ws://… or wss://…. TYPE is the command's message type, such as mission_status.
+FIELD=VALUE gives its fields: texts as they are, arrays of texts with commas, everything else as
+JSON; a field of a field by its path, such as filters.event_types=progress,failed.
+"""
 
 
-def run(options: argparse.Namespace) -> int:
-    """Send the command.
+def _commands(ctx: click.Context) -> Iterator[tuple[str, str]]:
+    registry = chosen_registry(bool(ctx.params.get("plugins")))
+    for declaration in registry:
+        if declaration.kind is MessageKind.COMMAND:
+            fields = registry.records[declaration.cls]
+            described = ", ".join(describe_field(field, registry.records) for field in fields)
+            yield declaration.message_type, described
 
-    Args:
-        options: The command line's.
 
-    Returns:
-        The exit status: 1 if the server says no.
-    """
+def _fields(ctx: click.Context) -> Iterator[tuple[str, str]]:
+    registry = chosen_registry(bool(ctx.params.get("plugins")))
+    for declaration in registry:
+        is_command = declaration.kind is MessageKind.COMMAND
+        if is_command and declaration.message_type == ctx.params.get("message_type"):
+            for field in registry.records[declaration.cls]:
+                if not field.secret:
+                    yield f"{field.name}=", describe_field(field, registry.records)
+
+
+@subcommand(
+    help=_HELP,
+    short_help="Send one command, and show its typed reply.",
+    examples=[
+        "send ws://localhost:8765 mission_status mission_id=67e55044-…",
+        "send ws://localhost:8765 subscribe topic=missions filters.event_types=failed",
+        "send wss://tachikoma.example --json --token-file token session_info",
+    ],
+    statuses={0: "the server did it", 1: "the server refused"},
+)
+@target_options
+@click.argument("message_type", metavar="TYPE", shell_complete=completing(_commands))
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...", shell_complete=completing(_fields))
+@plugins_option
+@click.option("--json", "as_json", is_flag=True, help="Show the reply as a JSON object.")
+@click.option(
+    "--timeout",
+    type=number,
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long connecting, and the reply, may each take.",
+)
+def command(
+    *,
+    target: Target,
+    message_type: str,
+    fields: Sequence[str],
+    plugins: bool,
+    as_json: bool,
+    timeout: float,
+) -> int:
+    """Send the command; return 1 if the server refuses."""
     need_websockets()
     import asyncio
 
-    codec = Codec(chosen_registry(options), accelerated=False)
-    cls = command_named(codec.registry, options.type, plugins_hint(options))
-    command = command_given(codec.registry, cls, options.fields)
-    reply = asyncio.run(_ask(options, codec, command))
-    print(_as_json(codec, reply) if options.json else brief(reply))
+    codec = Codec(chosen_registry(plugins), accelerated=False)
+    cls = find_command(codec.registry, message_type, plugins_hint(plugins))
+    message = make_command(codec.registry, cls, fields)
+    reply = asyncio.run(_request(target, codec, message, timeout))
+    print(_as_json(codec, reply) if as_json else brief(reply))
     is_refused = isinstance(reply, ErrorResponse) or getattr(reply, "success", True) is False
     return 1 if is_refused else 0
 
 
-async def _ask(options: argparse.Namespace, codec: Codec, command: Command[Any]) -> Response:
-    from tachikoma_proto.cli.notices import print_notice
+async def _request(target: Target, codec: Codec, message: Command[Any], timeout: float) -> Response:
     from tachikoma_proto.session import ClientConfig
 
-    config = ClientConfig(
-        open_timeout=options.timeout, request_timeout=options.timeout, reconnect=False
-    )
-    async with connected(options, codec, config, print_notice) as client:
+    config = ClientConfig(open_timeout=timeout, request_timeout=timeout, reconnect=False)
+    async with target.connected(codec, config, notify_on_stderr) as client:
         try:
-            reply: Response = await client.request(command)
+            reply: Response = await client.request(message)
         except RemoteError as error:
             return ErrorResponse(code=error.code, message=error.message, details=error.details)
         except ProtocolError as error:
-            raise CommandError(f"the answer cannot be read: {error}") from None
+            raise CliError(f"the reply cannot be read: {error}") from None
     return reply
 
 

@@ -1,53 +1,49 @@
-"""``types``: the table of all message types that the registry knows.
+"""``types``: all message types that the registry knows, with their fields.
 
 Rules:
 
-* On a terminal that is too narrow for the table, what makes it wide is below each row instead.
+* On a terminal that is too narrow for the table, what makes it wide goes below each row; where
+  that is too wide as well, there are no columns.
 """
 
-import argparse
 import json
 import sys
-from typing import Any
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Final
 
-from tachikoma_proto.cli.options import add_plugins, chosen_registry
-from tachikoma_proto.cli.table import table
-from tachikoma_proto.cli.terminal import Paper
+import click
+
+from tachikoma_proto.cli.options import chosen_registry, plugins_option, subcommand
+from tachikoma_proto.cli.terminal import LineWriter, table
 from tachikoma_proto.declare.declarations import MessageDeclaration
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
 
-COLUMNS = ("type", "direction", "category", "tag", "fields", "reply", "owner")
+COLUMNS: Final = ("type", "direction", "category", "tag", "fields", "reply", "owner")
 
-NARROW = 4
-"""How many of them are columns where there is little room; the others are below their row."""
+SHORT_COLUMNS: Final = 4
+"""How many of them stay columns where there is little room."""
 
-INDENT = 4 * " "
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Say which options the subcommand has."""
-    add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.set_defaults(run=run)
+INDENT: Final = 4 * " "
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the table.
-
-    Args:
-        options: The command line's.
-
-    Returns:
-        The exit status.
-    """
-    registry = chosen_registry(options)
+@subcommand(
+    help="Show all message types, with their fields, replies and owners.",
+    examples=["types", "types --plugins --json"],
+)
+@plugins_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(*, plugins: bool, as_json: bool) -> int:
+    """Print the table."""
+    registry = chosen_registry(plugins)
     rows = [_row(registry, declaration) for declaration in registry]
-    if options.json:
+    if as_json:
         for row in rows:
             print(json.dumps(dict(zip(COLUMNS, row, strict=True))))
     else:
-        print(_fitted([[_cell(cell) for cell in row] for row in rows], Paper(sys.stdout).width))
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        print(_laid_out(cells, LineWriter(sys.stdout).width))
     return 0
 
 
@@ -64,25 +60,38 @@ def _row(registry: Registry, declaration: MessageDeclaration) -> list[Any]:
     ]
 
 
-def _fitted(rows: list[list[str]], width: int | None) -> str:
-    """Lay the table out for so many columns of a terminal; None for any number."""
+def _laid_out(rows: list[list[str]], width: int | None) -> str:
+    """Lay the table out for a terminal's number of columns; None for any number."""
     text = table(COLUMNS, rows)
-    if width is None or max(map(len, text.splitlines())) <= width:
+    if width is None or _fits(text, width):
         return text
-    head, *lines = table(COLUMNS[:NARROW], [row[:NARROW] for row in rows]).splitlines()
-    parts = [head]
+    short = table(COLUMNS[:SHORT_COLUMNS], [row[:SHORT_COLUMNS] for row in rows])
+    if _fits(short, width):
+        head, *lines = short.splitlines()
+        return "\n".join([head, *_with_details(lines, rows, width)])
+    lines = [
+        "\n".join([name, *_below(f"{direction}, {'.'.join(filter(None, [category, tag]))}", width)])
+        for name, direction, category, tag, *_ in rows
+    ]
+    return "\n".join(_with_details(lines, rows, width))
+
+
+def _fits(text: str, width: int) -> bool:
+    return max(map(len, text.splitlines())) <= width
+
+
+def _with_details(lines: list[str], rows: list[list[str]], width: int) -> Iterator[str]:
+    """Go through the lines, each with what is not in it below."""
     for line, (*_, fields, reply, owner) in zip(lines, rows, strict=True):
-        parts += [line, *_below(fields, width)]
-        parts += _below(f"reply: {reply}; owner: {owner}" if reply else f"owner: {owner}", width)
-    return "\n".join(parts)
+        yield line
+        yield from _below(fields, width)
+        yield from _below(f"reply: {reply}; owner: {owner}" if reply else f"owner: {owner}", width)
 
 
 def _below(text: str, width: int) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(
         text,
-        max(width, 2 * len(INDENT)),
+        max(width, 3 * len(INDENT)),
         initial_indent=INDENT,
         subsequent_indent=2 * INDENT,
         break_on_hyphens=False,

@@ -2,42 +2,46 @@
 
 Rules:
 
-* The server, the client and the socket between them are real; the missions are not.
+* The server, the client and the socket between them are real; the missions are simulated.
 * What is shown is what passed over the socket, as typed messages, when it passed.
-* The conversation is checked while it goes on: the status is 1 if it is not what it should be.
+* The conversation is checked while it goes on: the status is 1 if a reply or an event is not what
+  it should be.
 """
 
-import argparse
+from typing import Final
 
-from tachikoma_proto.cli.options import add_plugins, chosen_registry, positive
-from tachikoma_proto.cli.peer import need_websockets
+import click
 
+from tachikoma_proto.cli.options import chosen_registry, number, plugins_option, subcommand
+from tachikoma_proto.cli.target import need_websockets
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Say which options the subcommand has."""
-    add_plugins(parser)
-    parser.add_argument(
-        "--speed",
-        type=positive,
-        default=1.0,
-        metavar="FACTOR",
-        help="how many times faster the missions run (%(default)s)",
-    )
-    parser.set_defaults(run=run)
+_HELP: Final = """Run a server and a client, and show what they say to each other.
+
+The missions are simulated; the server, the client and the socket between them are real. What they
+say is checked.
+"""
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the demo.
-
-    Args:
-        options: The command line's.
-
-    Returns:
-        The exit status: 1 if the conversation is not what it should be.
-    """
+@subcommand(
+    help=_HELP,
+    short_help="Run a server and a client, and show what they say.",
+    examples=["demo", "demo --speed 10"],
+    statuses={0: "every reply and event was right", 1: "one was wrong or missing"},
+)
+@plugins_option
+@click.option(
+    "--speed",
+    type=number,
+    default=1.0,
+    show_default=True,
+    metavar="FACTOR",
+    help="How many times faster the missions run.",
+)
+def command(*, plugins: bool, speed: float) -> int:
+    """Run the demo; return 1 if the conversation is not what it should be."""
     need_websockets()
     import asyncio
 
-    from tachikoma_proto.cli.demo.stage import play
+    from tachikoma_proto.cli.demo.performance import perform
 
-    return asyncio.run(play(chosen_registry(options), options.speed))
+    return asyncio.run(perform(chosen_registry(plugins), speed))

@@ -4,24 +4,78 @@ Rules:
 
 * A mission waits for a person where its plan says so, for as long as it takes: what the client
   has to do in between never depends on how fast the machine is.
-* What is published is kept, so that it can be compared to what was received.
+* What is published is kept, so that it can be compared with what was received.
 """
 
 import asyncio
 import hmac
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 from uuid import UUID, uuid4
 
+from attrs import define, field, frozen
+
 import tachikoma_proto as tp
-from tachikoma_proto.cli.demo.missions import PLANS, Mission, Spec
-
-Reply: TypeAlias = tp.AckResponse
-
 
 CONFIG: Final = tp.ServerConfig(ping_interval=None, auth_timeout=60.0)
 """No keepalive comes between what is shown, however slow it all is."""
+
+
+@frozen
+class Spec:
+    """A part of a mission.
+
+    Attributes:
+        name: What it is called.
+        tool: The tool that works on it.
+        question: What it needs a person for; it waits until the mission is resumed.
+        error: Why it fails.
+        tokens: How many tokens the LLM reads for it.
+    """
+
+    name: str
+    tool: str = "edit"
+    question: str | None = None
+    error: str | None = None
+    tokens: int = 4200
+
+
+PLANS: Final[Mapping[str, tuple[Spec, ...]]] = {
+    "rename the token": (
+        Spec("310"),
+        Spec("320", tool="migrate", tokens=9100, question="the migration wants to be looked at"),
+        Spec("330", tool="pytest", tokens=2600),
+    ),
+    "speed up the index": (
+        Spec("210", tool="benchmark", tokens=3300),
+        Spec("220", tool="pytest", error="3 tests failed"),
+    ),
+    "rewrite it all": (Spec("900", tool="search", question="this will take a year"),),
+}
+"""The missions, by name: one that is paused and resumed, one that fails, one to be cancelled."""
+
+
+@define(eq=False)
+class Mission:
+    """A mission and its progress."""
+
+    name: str
+    specs: tuple[Spec, ...]
+    id: UUID = field(factory=uuid4)
+    status: str = "created"
+    current_spec: str | None = None
+    completed: int = 0
+    error: str | None = None
+    may_run: asyncio.Event = field(factory=asyncio.Event)
+    started_at: float = 0.0
+    task: "asyncio.Task[None] | None" = None
+
+    @property
+    def percentage(self) -> float:
+        """The part of the specs that is done, in percent."""
+        return round(100 * self.completed / len(self.specs), 1)
 
 
 class Simulation:
@@ -29,8 +83,8 @@ class Simulation:
 
     Args:
         codec: Reads and writes the frames.
-        token: The one that is good.
-        user_id: Whose it is.
+        token: The valid token.
+        user_id: The user it belongs to.
         step: How many seconds a mission takes from one event to the next.
 
     Attributes:
@@ -69,12 +123,12 @@ class Simulation:
                 raise result
 
     def create_missions(self) -> None:
-        """Have somebody plan the missions; nobody has started them yet."""
-        self._say_status("ready")
+        """Create the missions; none of them is started."""
+        self._publish_status("ready")
         for name, specs in PLANS.items():
             mission = Mission(name, specs)
             self.missions[mission.id] = mission
-            self._say(tp.MissionCreated(mission_id=mission.id, name=name))
+            self._publish(tp.MissionCreated(mission_id=mission.id, name=name))
 
     async def _check_token(self, token: str) -> tp.Identity | None:
         is_good = hmac.compare_digest(token.encode(), self._token.encode())
@@ -97,40 +151,40 @@ class Simulation:
             )
 
         @dispatcher.handler(tp.StartMission)
-        def start(command: tp.StartMission, _: tp.Session) -> Reply:
+        def start(command: tp.StartMission, _: tp.Session) -> tp.AckResponse:
             mission = self._mission(command.mission_id)
             if mission.status != "created":
-                return Reply.failure(f"the mission is {mission.status}")
+                return tp.AckResponse.failure(f"the mission is {mission.status}")
             mission.task = asyncio.create_task(self._run(mission))
-            return Reply.ok()
+            return tp.AckResponse.ok()
 
         @dispatcher.handler(tp.PauseMission)
-        def pause(command: tp.PauseMission, _: tp.Session) -> Reply:
+        def pause(command: tp.PauseMission, _: tp.Session) -> tp.AckResponse:
             mission = self._mission(command.mission_id)
             if mission.status != "running":
-                return Reply.failure(f"the mission is {mission.status}")
-            mission.is_going.clear()
+                return tp.AckResponse.failure(f"the mission is {mission.status}")
+            mission.may_run.clear()
             self._change(mission, "paused")
-            return Reply.ok()
+            return tp.AckResponse.ok()
 
         @dispatcher.handler(tp.ResumeMission)
-        def resume(command: tp.ResumeMission, _: tp.Session) -> Reply:
+        def resume(command: tp.ResumeMission, _: tp.Session) -> tp.AckResponse:
             mission = self._mission(command.mission_id)
             if mission.status != "paused":
-                return Reply.failure(f"the mission is {mission.status}")
+                return tp.AckResponse.failure(f"the mission is {mission.status}")
             self._change(mission, "running")
-            mission.is_going.set()
-            return Reply.ok()
+            mission.may_run.set()
+            return tp.AckResponse.ok()
 
         @dispatcher.handler(tp.CancelMission)
-        async def cancel(command: tp.CancelMission, _: tp.Session) -> Reply:
+        async def cancel(command: tp.CancelMission, _: tp.Session) -> tp.AckResponse:
             mission = self._mission(command.mission_id)
             if mission.task is None or mission.task.done():
-                return Reply.failure(f"the mission is {mission.status}")
+                return tp.AckResponse.failure(f"the mission is {mission.status}")
             mission.task.cancel()
             await asyncio.wait((mission.task,))
             self._end(mission, "cancelled", success=False)
-            return Reply.ok("the mission is given up")
+            return tp.AckResponse.ok("the mission is cancelled")
 
         return dispatcher
 
@@ -140,9 +194,9 @@ class Simulation:
         return self.missions[mission_id]
 
     async def _run(self, mission: Mission) -> None:
-        mission.began = time.monotonic()
-        mission.is_going.set()
-        self._say(tp.MissionStarted(mission_id=mission.id))
+        mission.started_at = time.monotonic()
+        mission.may_run.set()
+        self._publish(tp.MissionStarted(mission_id=mission.id))
         self._change(mission, "running")
         for spec in mission.specs:
             mission.current_spec = spec.name
@@ -152,7 +206,7 @@ class Simulation:
                 self._end(mission, "failed", success=False)
                 return
             mission.completed += 1
-            self._say(
+            self._publish(
                 tp.MissionProgress(
                     mission_id=mission.id,
                     current_spec=spec.name,
@@ -164,25 +218,27 @@ class Simulation:
         self._end(mission, "completed", success=True)
 
     async def _forge(self, mission: Mission, spec: Spec) -> None:
-        """Let an LLM work on a spec."""
+        """Simulate the work of an LLM on a spec."""
         session_id = uuid4()
         self._forge_sessions.add(session_id)
         is_done = False
         try:
-            self._say(
+            self._publish(
                 tp.ForgeStarted(session_id=session_id, mission_id=mission.id, spec_id=spec.name)
             )
-            await self._go_on(mission)
-            if spec.asks is not None:
-                mission.is_going.clear()
-                self._say(tp.ForgeLog(session_id=session_id, level="warn", message=spec.asks))
-                await self._go_on(mission)
+            await self._step_on(mission)
+            if spec.question is not None:
+                mission.may_run.clear()
+                self._publish(
+                    tp.ForgeLog(session_id=session_id, level="warn", message=spec.question)
+                )
+                await self._step_on(mission)
             status = "success" if spec.error is None else "error"
-            self._say(
+            self._publish(
                 tp.ForgeToolExecution(session_id=session_id, tool_name=spec.tool, status=status)
             )
-            await self._go_on(mission)
-            self._say(
+            await self._step_on(mission)
+            self._publish(
                 tp.ForgeTokenUsage(
                     session_id=session_id,
                     input_tokens=spec.tokens,
@@ -190,29 +246,29 @@ class Simulation:
                     total_cost=spec.tokens / 200_000,
                 )
             )
-            await self._go_on(mission)
+            await self._step_on(mission)
             is_done = spec.error is None
         finally:
             self._forge_sessions.discard(session_id)
-            self._say(tp.ForgeCompleted(session_id=session_id, success=is_done))
+            self._publish(tp.ForgeCompleted(session_id=session_id, success=is_done))
 
-    async def _go_on(self, mission: Mission) -> None:
+    async def _step_on(self, mission: Mission) -> None:
         await asyncio.sleep(self._step)
-        await mission.is_going.wait()
+        await mission.may_run.wait()
 
     def _end(self, mission: Mission, status: str, *, success: bool) -> None:
         self._change(mission, status)
         if mission.error is not None:
-            self._say(tp.MissionFailed(mission_id=mission.id, error=mission.error))
+            self._publish(tp.MissionFailed(mission_id=mission.id, error=mission.error))
         else:
-            seconds = round(time.monotonic() - mission.began)
-            self._say(
+            seconds = round(time.monotonic() - mission.started_at)
+            self._publish(
                 tp.MissionCompleted(
                     mission_id=mission.id, success=success, duration_seconds=seconds
                 )
             )
         if not self._active:
-            self._say_status("idle")
+            self._publish_status("idle")
 
     @property
     def _active(self) -> int:
@@ -221,10 +277,12 @@ class Simulation:
 
     def _change(self, mission: Mission, status: str) -> None:
         old, mission.status = mission.status, status
-        self._say(tp.MissionStatusChanged(mission_id=mission.id, old_status=old, new_status=status))
+        self._publish(
+            tp.MissionStatusChanged(mission_id=mission.id, old_status=old, new_status=status)
+        )
 
-    def _say_status(self, status: str) -> None:
-        self._say(
+    def _publish_status(self, status: str) -> None:
+        self._publish(
             tp.ServerStatus(
                 status=status,
                 active_missions=self._active,
@@ -232,6 +290,6 @@ class Simulation:
             )
         )
 
-    def _say(self, event: tp.Event) -> None:
+    def _publish(self, event: tp.Event) -> None:
         self.published.append(event)
         self.server.publish(event)

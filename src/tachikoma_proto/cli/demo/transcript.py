@@ -2,10 +2,10 @@
 
 Rules:
 
-* It listens at the client's end: a client's message is shown just before it is sent, a server's
-  as soon as it has come.
-* A failure to show a message is kept in ``failure``: the library takes whatever a transport
-  raises for a lost connection.
+* It is made at the client's end: a client's message is shown just before it is sent, a server's
+  as soon as it has arrived.
+* An error while a message is shown is kept in ``failure``, since the library takes whatever a
+  transport raises for a lost connection.
 """
 
 import time
@@ -13,18 +13,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Final
 
-from tachikoma_proto.cli.brief import brief, printable
-from tachikoma_proto.cli.capture import Message
-from tachikoma_proto.cli.terminal import (
-    CYAN,
-    DIM,
-    GREEN,
-    MAGENTA,
-    PLAIN,
-    RED,
-    YELLOW,
-    Paper,
-)
+from tachikoma_proto.cli.output import CATEGORY_STYLES, Message, brief, printable
+from tachikoma_proto.cli.terminal import LineWriter
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.messages.responses import ErrorResponse
@@ -32,7 +22,8 @@ from tachikoma_proto.transports.transport import Transport
 
 DIRECTIONS: Final = {Sender.CLIENT: "client → server", Sender.SERVER: "server → client"}
 
-_CATEGORY_COLOURS: Final = {"event.mission": YELLOW, "event.forge": MAGENTA}
+ARROWS: Final = {Sender.CLIENT: "→", Sender.SERVER: "←"}
+"""What stands for the directions where there is little room."""
 
 
 class Transcript:
@@ -40,16 +31,16 @@ class Transcript:
 
     Args:
         codec: Reads the frames.
-        paper: What the lines are laid out for.
+        writer: Writes the lines.
 
     Attributes:
         failure: Why a message could not be shown.
     """
 
-    def __init__(self, codec: Codec, paper: Paper) -> None:
+    def __init__(self, codec: Codec, writer: LineWriter) -> None:
         self.failure: Exception | None = None
         self._codec = codec
-        self._paper = paper
+        self._writer = writer
         self._began = time.monotonic()
         self._counts: Counter[str] = Counter()
 
@@ -75,18 +66,18 @@ class Transcript:
 
     @property
     def seconds(self) -> float:
-        """How long it has been going on."""
+        """How many seconds have passed since the start."""
         return time.monotonic() - self._began
 
-    def hear(self, sender: Sender, frame: str | bytes) -> None:
+    def show(self, sender: Sender, frame: str | bytes) -> None:
         """Show a frame that passes."""
         try:
-            self._show(sender, frame)
+            self._write(sender, frame)
         except Exception as error:
             self.failure = error
             raise
 
-    def _show(self, sender: Sender, frame: str | bytes) -> None:
+    def _write(self, sender: Sender, frame: str | bytes) -> None:
         message: Message
         if sender is Sender.CLIENT:
             message, kind = self._codec.decode_command(frame), "command"
@@ -96,31 +87,32 @@ class Transcript:
         self._counts[kind] += 1
         self._counts["error"] += isinstance(message.payload, ErrorResponse)
         name = f"↳ {message.type}" if kind == "reply" else message.type
-        print(
-            self._paper.line(
-                (f"{self.seconds:6.3f} ", DIM),
-                (f"{DIRECTIONS[sender]} ", CYAN if sender is Sender.CLIENT else DIM),
-                (f"{printable(name):<23} ", _colour(kind, message)),
-                (brief(message.payload, shortens_ids=True), PLAIN),
-            ),
-            flush=True,
+        is_narrow = self._writer.is_narrow
+        direction = ARROWS[sender] if is_narrow else DIRECTIONS[sender]
+        shown = "" if is_narrow else f"{printable(name):<23} "  # the class says as much
+        style = _style(kind, message)
+        self._writer.write(
+            (f"{self.seconds:6.3f} ", "dim"),
+            (f"{direction} ", "cyan" if sender is Sender.CLIENT else "dim"),
+            (shown, style),
+            (brief(message.payload, shortens_ids=True), "" if shown else style),
         )
 
 
-def _colour(kind: str, message: Message) -> str:
+def _style(kind: str, message: Message) -> str:
     if isinstance(message.payload, ErrorResponse):
-        return RED
+        return "red"
     if kind == "event":
-        return _CATEGORY_COLOURS.get(message.type, PLAIN)
-    return CYAN if kind == "command" else GREEN
+        return CATEGORY_STYLES.get(message.type, "")
+    return "cyan" if kind == "command" else "green"
 
 
-class Overheard:
-    """A transport that somebody listens to.
+class TranscribedTransport:
+    """A transport whose frames are shown.
 
     Args:
         transport: Carries the frames.
-        transcript: Hears them.
+        transcript: Shows them.
     """
 
     def __init__(self, transport: Transport, transcript: Transcript) -> None:
@@ -129,13 +121,13 @@ class Overheard:
 
     async def send(self, text: str, /) -> None:
         """Send a text frame."""
-        self._transcript.hear(Sender.CLIENT, text)
+        self._transcript.show(Sender.CLIENT, text)
         await self._transport.send(text)
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Go through the frames that come, until the connection ends."""
+        """Go through the frames that arrive, until the connection ends."""
         async for frame in self._transport:
-            self._transcript.hear(Sender.SERVER, frame)
+            self._transcript.show(Sender.SERVER, frame)
             yield frame
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The stage: the demo's server and client, and the socket between them."""
+"""One run of the demo: its server, its client, and the socket between them."""
 
 import asyncio
 import secrets
@@ -10,10 +10,11 @@ from uuid import uuid4
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
+from tachikoma_proto.cli.demo.scenario import Scenario, Unexpected, expect
 from tachikoma_proto.cli.demo.simulation import Simulation
-from tachikoma_proto.cli.demo.story import Story, Unexpected, expect
-from tachikoma_proto.cli.demo.transcript import Overheard, Transcript
-from tachikoma_proto.cli.terminal import Paper
+from tachikoma_proto.cli.demo.transcript import TranscribedTransport, Transcript
+from tachikoma_proto.cli.target import notify_on_stderr, showing_log
+from tachikoma_proto.cli.terminal import LineWriter
 from tachikoma_proto.client import Client
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.errors import ProtocolError, RemoteError
@@ -26,12 +27,12 @@ HOST: Final = "127.0.0.1"
 STEP: Final = 0.3
 """How many seconds a mission takes from one event to the next, at the speed of 1."""
 
-PATIENCE: Final = 30.0
+TIMEOUT: Final = 30.0
 """How many seconds the demo may take, beside those that the missions take."""
 
 
-async def play(registry: Registry, speed: float) -> int:
-    """Play the demo.
+async def perform(registry: Registry, speed: float) -> int:
+    """Run the demo.
 
     Args:
         registry: Which messages there are.
@@ -41,12 +42,13 @@ async def play(registry: Registry, speed: float) -> int:
         The exit status.
     """
     codec = Codec(registry, accelerated=False)  # too few frames for it to pay
-    transcript = Transcript(codec, Paper(sys.stdout))
+    transcript = Transcript(codec, LineWriter(sys.stdout))
     try:
-        async with asyncio.timeout(PATIENCE + 30 * STEP / speed):
-            story = await _perform(codec, transcript, STEP / speed)
+        async with asyncio.timeout(TIMEOUT + 30 * STEP / speed):
+            with showing_log(notify_on_stderr):
+                scenario = await _converse(codec, transcript, STEP / speed)
         expect(transcript.replies == transcript.commands, "each command has one reply")
-        expect(transcript.errors == story.refusals, "no error but those asked for")
+        expect(transcript.errors == scenario.refusals, "no error but those provoked")
     except Exception as error:
         if transcript.failure is not None:
             raise transcript.failure from None
@@ -59,7 +61,7 @@ async def play(registry: Registry, speed: float) -> int:
     return 0
 
 
-async def _perform(codec: Codec, transcript: Transcript, step: float) -> Story:
+async def _converse(codec: Codec, transcript: Transcript, step: float) -> Scenario:
     token = secrets.token_urlsafe()
     simulation = Simulation(codec, token, uuid4(), step)
     handle = simulation.server.handle
@@ -67,25 +69,25 @@ async def _perform(codec: Codec, transcript: Transcript, step: float) -> Story:
         (listening,) = listener.sockets
         address = listening.getsockname()
         url = f"ws://{HOST}:{address[1]}"
-        print(f"a server on {url} and its client; the token is made up for this run\n")
+        print(f"a server on {url} and its client; the token is random\n")
 
         async def open_transport() -> Transport:
             # With a socket of its own, websockets looks for no proxy.
             open_socket = socket.create_connection(address)
             websocket = await connect(url, sock=open_socket, ping_interval=None)
-            return Overheard(websocket, transcript)
+            return TranscribedTransport(websocket, transcript)
 
         config = ClientConfig(reconnect=False, ping_interval=None)
         async with Client(open_transport, codec=codec, config=config) as client:
-            story = Story(client, simulation, token)
-            await story.tell()
-    return story
+            scenario = Scenario(client, simulation, token)
+            await scenario.run()
+    return scenario
 
 
 def _summary(transcript: Transcript) -> str:
     return (
         f"client → server: {transcript.commands} commands\n"
-        f"server → client: {transcript.replies} replies ({transcript.errors} errors, asked for on "
+        f"server → client: {transcript.replies} replies ({transcript.errors} errors, provoked on "
         f"purpose), {transcript.events} events\n"
         f"all as it should be, in {transcript.seconds:.1f} s"
     )

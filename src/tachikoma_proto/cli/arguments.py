@@ -1,4 +1,4 @@
-"""A command that is given on the command line: its type, and ``FIELD=VALUE`` for its fields.
+"""A command as the command line gives it: its type, and ``FIELD=VALUE`` for its fields.
 
 Rules:
 
@@ -6,7 +6,7 @@ Rules:
   text as it is, an array of texts with commas or as JSON, everything else as JSON.
 * The codec gives the verdict, and says what was expected where.
 * A secret is refused: every user of a machine can see the arguments of its processes.
-* Who gave options rather than fields is told of options: a path goes by the name that it has there.
+* Where the user gave options and not fields, errors name the options.
 """
 
 import json
@@ -15,8 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from tachikoma_proto.cli.failure import CommandError
-from tachikoma_proto.cli.peer import TOKEN_HINT
+from tachikoma_proto.cli.options import TOKEN_HINT, CliError
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.declare.bases import Command
 from tachikoma_proto.declare.declarations import MessageKind, Sender
@@ -42,19 +41,19 @@ from tachikoma_proto.registry.registry import Registry
 C = TypeVar("C", bound=Command[Any])
 
 NameOf: TypeAlias = Callable[[str], str]
-"""Tells what the user calls that which has a JSON path."""
+"""Returns what the user calls the field with a JSON path."""
 
 
-def command_named(registry: Registry, message_type: str, hint: str = "") -> type[Command[Any]]:
+def find_command(registry: Registry, message_type: str, hint: str = "") -> type[Command[Any]]:
     """Find the command that the command line names.
 
     Args:
         registry: Which commands there are.
-        message_type: Which one it is.
+        message_type: The command's message type.
         hint: What else to say if there is none.
 
     Raises:
-        CommandError: There is no such command.
+        CliError: There is no such command.
     """
     declaration = registry.declaration_for(Sender.CLIENT, message_type)
     if declaration is None or declaration.kind is not MessageKind.COMMAND:
@@ -63,24 +62,23 @@ def command_named(registry: Registry, message_type: str, hint: str = "") -> type
             for declaration in registry
             if declaration.kind is MessageKind.COMMAND
         )
-        raise CommandError(f"there is no command {message_type!r}; there are {known}{hint}")
+        raise CliError(f"there is no command {message_type!r}; there are {known}{hint}")
     return declaration.cls
 
 
-def command_given(
+def make_command(
     registry: Registry, cls: type[C], assignments: Iterable[str], name_of: NameOf | None = None
 ) -> C:
-    """Make a command of what the command line says.
+    """Make a command from the arguments of the command line.
 
     Args:
         registry: Which fields there are.
         cls: The command's class.
         assignments: ``FIELD=VALUE``, any number of them.
-        name_of: What the user calls the fields; if left out, the user knows the command, and
-            they go by their paths.
+        name_of: What the user calls the fields; their paths if left out.
 
     Raises:
-        CommandError: There is no such field, or the codec refuses a value.
+        CliError: There is no such field, or the codec refuses a value.
     """
     declaration = registry.declaration_of(cls)
     assert declaration is not None, "a command that is in no category"
@@ -94,7 +92,7 @@ def command_given(
     except ProtocolError as error:
         head = [] if name_of else [f"{declaration.message_type} cannot be sent:"]
         text = "\n  ".join([*head, *_faults(error, name_of or str)])
-        raise CommandError(text) from None
+        raise CliError(text) from None
     assert isinstance(command, cls), "the message type is of another command"
     return command
 
@@ -105,7 +103,7 @@ def _faults(error: ProtocolError, name_of: NameOf) -> list[str]:
 
 
 @frozen
-class _Target:
+class _Destination:
     """Where a value goes.
 
     Attributes:
@@ -124,21 +122,21 @@ def _assign(
 ) -> None:
     name, equals, text = assignment.partition("=")
     if not equals:  # not shown: it may be a secret that was given in good faith
-        raise CommandError("a field is given as FIELD=VALUE; one has no '='")
-    target = _target(registry, cls, payload, name.split("."), name_of)
-    _refuse_secret(registry, target)
-    value = _value(registry, target.field.shape, text, target.name)
-    held = target.holder.get(target.field.name)
+        raise CliError("a field is given as FIELD=VALUE; one has no '='")
+    destination = _find_destination(registry, cls, payload, name.split("."), name_of)
+    _refuse_secret(registry, destination)
+    value = _value(registry, destination.field.shape, text, destination.name)
+    held = destination.holder.get(destination.field.name)
     if isinstance(held, list) and isinstance(value, list):
         value = held + value
     elif held is not None:
-        raise CommandError(f"{target.name}: it is given twice")
-    target.holder[target.field.name] = value
+        raise CliError(f"{destination.name}: it is given twice")
+    destination.holder[destination.field.name] = value
 
 
-def _target(
+def _find_destination(
     registry: Registry, cls: type, payload: dict[str, Any], names: list[str], name_of: NameOf
-) -> _Target:
+) -> _Destination:
     holder, path = payload, "$.payload"
     *parents, last = names
     for name in parents:
@@ -147,27 +145,27 @@ def _target(
         shape = without_none(field.shape)
         holder = holder.setdefault(name, {})
         if not isinstance(shape, Record) or not isinstance(holder, dict):
-            raise CommandError(f"{name_of(path)}: it has no fields that could be given one by one")
+            raise CliError(f"{name_of(path)}: it has no fields of its own")
         cls = shape.type
     field = _field(registry, cls, last, name_of(path))
-    return _Target(holder, field, name_of(f"{path}.{last}"))
+    return _Destination(holder, field, name_of(f"{path}.{last}"))
 
 
 def _field(registry: Registry, cls: type, name: str, where: str) -> RecordField:
     fields = {field.name: field for field in registry.records[cls]}
     if name not in fields:
         there_are = f"there are {', '.join(fields)}" if fields else "there are none"
-        raise CommandError(f"{where}: no field {name!r}; {there_are}")
+        raise CliError(f"{where}: no field {name!r}; {there_are}")
     return fields[name]
 
 
-def _refuse_secret(registry: Registry, target: _Target) -> None:
-    inner = innermost(target.field.shape)
+def _refuse_secret(registry: Registry, destination: _Destination) -> None:
+    inner = innermost(destination.field.shape)
     is_record = isinstance(inner, Record)
-    if target.field.secret or (is_record and holds_secrets(inner.type, registry.records)):
-        raise CommandError(
-            f"{target.name} is secret, and others can see a command line; {TOKEN_HINT}, "
-            "and is sent by itself"
+    if destination.field.secret or (is_record and holds_secrets(inner.type, registry.records)):
+        raise CliError(
+            f"{destination.name} is secret, and other users can see the arguments of a process; "
+            f"{TOKEN_HINT}, and is sent when connecting"
         )
 
 
@@ -183,7 +181,7 @@ def _value(registry: Registry, shape: Shape, text: str, name: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         if isinstance(shape, FreeJson):
-            raise CommandError(f"{name}: expected JSON") from None
+            raise CliError(f"{name}: expected JSON") from None
     return text  # the codec says what was expected in its place
 
 
