@@ -34,7 +34,7 @@ def refusal(payload: Any, **envelope: Any) -> list[str]:
     return [str(fault) for fault in caught.value.errors]
 
 
-def test_tags_are_written_in_full_and_first() -> None:
+def test_encoding_writes_both_tags_before_the_fields() -> None:
     assert codec.encode(progress(), id=ID, timestamp=NOW) == (
         f'{{"id":"{ID}","type":"event.mission","timestamp":"2026-01-02T03:04:05.120Z",'
         f'"payload":{{"category":"mission","event":"progress","mission_id":"{MISSION}",'
@@ -46,7 +46,7 @@ def test_tags_are_written_in_full_and_first() -> None:
     )
 
 
-def test_a_response_is_flat_and_none_is_not_written() -> None:
+def test_encoding_a_response_leaves_out_tags_and_none() -> None:
     text = codec.encode(tp.AckResponse.ok(), id=ID, timestamp=NOW, reply_to=MISSION)
     assert text == (
         f'{{"id":"{ID}","type":"ack","timestamp":"2026-01-02T03:04:05.120Z",'
@@ -54,22 +54,22 @@ def test_a_response_is_flat_and_none_is_not_written() -> None:
     )
 
 
-def test_text_is_written_as_it_is() -> None:
+def test_encoding_does_not_escape_text() -> None:
     assert '"topic":"é😀\u2028\\"\\u0000"' in codec.encode(tp.Unsubscribe(topic='é😀\u2028"\0'))
 
 
-def test_id_and_timestamp_are_made() -> None:
+def test_encoding_makes_an_id_and_a_timestamp() -> None:
     first, second = (json.loads(codec.encode(tp.Ping())) for _ in range(2))
     assert first["id"] != second["id"]
     assert first["timestamp"].endswith("Z")
 
 
-def test_times_are_written_in_utc() -> None:
+def test_encoding_writes_times_in_utc() -> None:
     ahead = NOW.astimezone(timezone(timedelta(hours=5)))
     assert "2026-01-02T03:04:05.120Z" in codec.encode(tp.Ping(), timestamp=ahead)
 
 
-def test_a_keepalive_is_said_bare() -> None:
+def test_encoding_a_keepalive_writes_the_type_alone() -> None:
     assert codec.encode(tp.Pong()) == '{"type":"pong"}'
     fault = "$: expected nothing but the type: this is a client's keepalive"
     assert refusal(tp.Pong(), id=ID) == refusal(tp.Pong(), timestamp=NOW) == [fault]
@@ -94,16 +94,16 @@ def test_a_keepalive_is_said_bare() -> None:
         ({"mission_id": str(MISSION)}, "$.payload.mission_id: expected a UUID"),
     ],
 )
-def test_what_a_peer_could_not_read_is_refused(changes: dict[str, Any], fault: str) -> None:
+def test_encoding_refuses_what_a_peer_could_not_read(changes: dict[str, Any], fault: str) -> None:
     assert refusal(progress(**changes)) == [fault]
 
 
-def test_all_faults_are_found() -> None:
+def test_an_encode_error_lists_all_faults_of_a_message() -> None:
     bad = progress(percentage=float("nan"), total_specs=-1)
     assert len(refusal(bad, timestamp=datetime(2026, 1, 2), id="x")) == 4
 
 
-def test_the_place_reaches_into_what_is_nested() -> None:
+def test_an_encode_error_has_the_path_of_a_nested_fault() -> None:
     filters = tp.SubscriptionFilters(event_types=("a", 2))  # type: ignore[arg-type]
     assert refusal(tp.Subscribe(topic="x", filters=filters)) == [
         "$.payload.filters.event_types[1]: expected a string"
@@ -113,14 +113,14 @@ def test_the_place_reaches_into_what_is_nested() -> None:
     ]
 
 
-def test_a_naive_timestamp_is_refused() -> None:
+def test_encoding_refuses_a_naive_timestamp() -> None:
     assert refusal(tp.Ping(), timestamp=datetime(2026, 1, 2)) == [
         "$.timestamp: expected a datetime with a time zone, of the years 1 to 9999 in UTC"
     ]
 
 
 @pytest.mark.parametrize("payload", [object(), "text", None, tp.SubscriptionFilters()])
-def test_a_class_that_no_category_holds_is_refused(payload: Any) -> None:
+def test_encoding_refuses_a_class_that_no_category_holds(payload: Any) -> None:
     assert refusal(payload) == [
         "$.payload: expected a message that a category of the registry holds, "
         f"which {type(payload).__qualname__} is not; those of installed extensions are in "
@@ -129,7 +129,7 @@ def test_a_class_that_no_category_holds_is_refused(payload: Any) -> None:
 
 
 @pytest.mark.parametrize("said", [tp.Ping(), tp.Pong()])
-def test_a_command_answers_nothing(said: Any) -> None:
+def test_encoding_a_command_with_reply_to_is_refused(said: Any) -> None:
     assert refusal(said, reply_to=ID) == [
         "$.reply_to: expected nothing: a command answers no message"
     ]
@@ -139,13 +139,13 @@ class NumPyLike(float):
     """As numpy's float64 is a float."""
 
 
-def test_numbers_of_other_libraries_are_numbers() -> None:
+def test_encoding_accepts_numbers_of_other_libraries() -> None:
     text = codec.encode(progress(percentage=NumPyLike(1.5)))
     assert '"percentage":1.5' in text
 
 
 @pytest.mark.parametrize("levels", [1, 120, 126])
-def test_what_is_read_can_be_written(levels: int) -> None:
+def test_what_was_decoded_can_be_encoded(levels: int) -> None:
     details: Any = []
     for _ in range(levels - 1):
         details = [details]
@@ -169,12 +169,12 @@ def test_what_is_read_can_be_written(levels: int) -> None:
         ),
     ],
 )
-def test_free_json_is_json(details: Any, expected: str) -> None:
+def test_encoding_refuses_free_json_that_is_no_json(details: Any, expected: str) -> None:
     response = tp.ErrorResponse.not_found("mission").with_details(details)
     assert refusal(response) == [f"$.payload.details{expected}"]
 
 
-def test_free_json_has_an_end() -> None:
+def test_encoding_refuses_free_json_that_contains_itself() -> None:
     endless: list[Any] = []
     endless.append(endless)
     response = tp.ErrorResponse.not_found("mission").with_details(endless)
@@ -182,13 +182,13 @@ def test_free_json_has_an_end() -> None:
 
 
 class TestEnvelopes:
-    def test_an_envelope_is_written_as_it_is(self) -> None:
+    def test_encoding_an_envelope_keeps_its_members(self) -> None:
         message = tp.OutgoingMessage(
             id=ID, type="ack", timestamp=NOW, payload=tp.AckResponse.ok(), reply_to=MISSION
         )
         assert codec.decode_server_message(codec.encode_message(message)) == message
 
-    def test_what_a_client_left_out_stays_out(self) -> None:
+    def test_encoding_an_incoming_message_leaves_out_what_the_client_did(self) -> None:
         message = tp.IncomingMessage(type="ping", payload=tp.Ping())
         text = codec.encode_message(message)
         assert set(json.loads(text)) == {"type", "payload"}
@@ -215,16 +215,18 @@ class TestEnvelopes:
             ),
         ],
     )
-    def test_type_payload_and_sender_go_together(self, envelope: Any, fault: str) -> None:
+    def test_encoding_refuses_an_envelope_whose_type_does_not_fit_its_payload(
+        self, envelope: Any, fault: str
+    ) -> None:
         with pytest.raises(tp.EncodeError) as caught:
             codec.encode_message(envelope)
         assert [str(error) for error in caught.value.errors] == [fault]
 
-    def test_what_was_kept_as_unknown_is_checked_too(self) -> None:
+    def test_encoding_refuses_an_unknown_message_that_is_no_json(self) -> None:
         message = tp.UnknownMessage(type="x", members={"payload": {"a": object()}})
         assert refusal(message)[0].startswith("$.payload.a: expected JSON")
 
-    def test_members_of_what_is_unknown_are_not_those_of_the_envelope(self) -> None:
+    def test_encoding_refuses_an_unknown_message_with_envelope_members(self) -> None:
         message = tp.UnknownMessage(type="x", members={"id": 1, "b": 2})
         assert refusal(message) == ["$: expected members that are not those of the envelope"]
 
@@ -237,5 +239,7 @@ class TestEnvelopes:
             tp.UnknownEvent(type="event.mission", category="mission", event="started", members={}),
         ],
     )
-    def test_what_is_made_up_as_unknown_has_to_be_readable(self, made_up: Any) -> None:
+    def test_encoding_refuses_an_unknown_message_that_would_not_be_decoded(
+        self, made_up: Any
+    ) -> None:
         assert refusal(made_up)

@@ -90,25 +90,25 @@ NO_LITERAL = "an enum or a literal must be of strings or integers"
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_a_type_that_has_no_place_on_the_wire(kind: Any, text: str) -> None:
+def test_an_unsupported_field_type_is_refused(kind: Any, text: str) -> None:
     with pytest.raises(tp.RegistryError) as caught:
         codec_of(message_of(kind))
     assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("default", [attrs.NOTHING, "x", attrs.Factory(str)], ids=repr)
-def test_an_optional_field_has_the_default_none(default: Any) -> None:
+def test_an_optional_field_without_the_default_none_is_refused(default: Any) -> None:
     with pytest.raises(tp.RegistryError, match="give the optional field the default None"):
         codec_of(message_of(str | None, default))
 
 
 @pytest.mark.parametrize("options", [{"init": False}, {"alias": "w"}], ids=repr)
-def test_a_field_goes_by_one_name(options: dict[str, Any]) -> None:
+def test_a_field_with_an_alias_or_without_init_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(tp.RegistryError, match="it takes no init=False, no alias"):
         codec_of(message_of(str, "x", **options))
 
 
-def test_a_private_field_has_two_names() -> None:
+def test_a_private_field_is_refused() -> None:
     @frozen(kw_only=True)
     class M(tp.Response):
         _v: int
@@ -118,7 +118,7 @@ def test_a_private_field_has_two_names() -> None:
 
 
 @pytest.mark.parametrize("name", ["category", "event"])
-def test_a_field_named_as_a_tag(name: str) -> None:
+def test_a_field_named_like_a_tag_is_refused(name: str) -> None:
     category = Category("x")
     fields = {name: attrs.field(type=str)}
     cls = attrs.make_class("E", fields, bases=(tp.Event,), frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ def test_a_field_named_as_a_tag(name: str) -> None:
         Registry([category])
 
 
-def test_a_response_has_no_tag_to_be_named_as() -> None:
+def test_a_response_may_have_fields_named_like_tags() -> None:
     @frozen(kw_only=True)
     class M(tp.Response):
         category: str
@@ -145,7 +145,7 @@ def command() -> Any:
     return attrs.make_class("C", [], bases=(tp.Command[Done],), frozen=True, kw_only=True)
 
 
-def test_a_message_is_a_frozen_attrs_class() -> None:
+def test_a_message_that_is_no_frozen_attrs_class_is_refused() -> None:
     category = Category("x")
     for cls in (
         attrs.make_class("C", [], bases=(tp.Command,)),
@@ -158,7 +158,7 @@ def test_a_message_is_a_frozen_attrs_class() -> None:
         assert "put @attrs.frozen(kw_only=True) between it and this decorator" in str(caught.value)
 
 
-def test_a_message_is_of_the_kind_that_it_is_declared_as() -> None:
+def test_a_message_of_another_kind_than_declared_is_refused() -> None:
     category = Category("x")
     with pytest.raises(tp.RegistryError, match="is not a class derived from Event"):
         category.event("e")(command())
@@ -168,7 +168,7 @@ def test_a_message_is_of_the_kind_that_it_is_declared_as() -> None:
         category.command("")(command())
 
 
-def test_a_message_type_that_is_taken_names_both_owners() -> None:
+def test_a_repeated_message_type_is_refused_with_both_owners() -> None:
     category = Category("x")
     cls = command()
     category.command("mission_start")(cls)
@@ -180,7 +180,7 @@ def test_a_message_type_that_is_taken_names_both_owners() -> None:
     assert f"{cls.__module__}.C (category 'x' of " in text
 
 
-def test_a_tag_that_is_taken() -> None:
+def test_a_repeated_tag_is_refused() -> None:
     category = Category("x")
     category.command("one", tag="same")(command())
     category.command("two", tag="same")(command())
@@ -188,19 +188,19 @@ def test_a_tag_that_is_taken() -> None:
         Registry([category])
 
 
-def test_a_category_that_is_taken() -> None:
+def test_a_repeated_category_is_refused() -> None:
     with pytest.raises(tp.RegistryError, match="category 'mission' is declared twice: by "):
         Registry([Category("mission")])
 
 
-def test_a_class_that_is_taken() -> None:
+def test_a_class_declared_twice_is_refused() -> None:
     category = Category("x")
     category.response("mine")(tp.AckResponse)
     with pytest.raises(tp.RegistryError, match=r"class .*AckResponse is declared twice: by "):
         Registry([category])
 
 
-def test_a_scalar_that_is_taken() -> None:
+def test_a_scalar_declared_twice_is_refused() -> None:
     categories = [Category("x"), Category("y")]
     for category in categories:
         scalars(category)
@@ -209,19 +209,19 @@ def test_a_scalar_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize("kind", [str, datetime, Target], ids=lambda kind: kind.__name__)
-def test_a_scalar_that_the_library_reads_already(kind: type) -> None:
+def test_a_scalar_for_a_built_in_type_is_refused(kind: type) -> None:
     with pytest.raises(
         tp.RegistryError, match=f"scalar {kind.__name__} .* is read and written already"
     ):
         Category("x").scalar(kind, wire=str, read=kind, write=str, expected="a value")
 
 
-def test_a_scalar_stands_for_a_scalar_of_the_wire() -> None:
+def test_a_scalar_whose_wire_type_is_no_scalar_is_refused() -> None:
     with pytest.raises(tp.RegistryError, match=r"scalar Fraction .*list.* is no scalar of the"):
         Category("x").scalar(Fraction, wire=list, read=len, write=list, expected="a value")  # type: ignore[arg-type]
 
 
-def test_marks_of_an_annotation_are_hashable_and_rename_nothing() -> None:
+def test_annotated_marks_must_be_hashable_and_rename_nothing() -> None:
     with pytest.raises(tp.RegistryError, match="the marks of an Annotated must be hashable"):
         codec_of(message_of(Annotated[int, {"doc": "a number"}]))
     renaming = message_of(Annotated[int, override(rename="w")])
@@ -233,7 +233,7 @@ def test_marks_of_an_annotation_are_hashable_and_rename_nothing() -> None:
             codec.decode_server_message(frame({"w": 1}))
 
 
-def test_a_constructor_of_its_own_cannot_be_called_for_it() -> None:
+def test_a_class_with_its_own_constructor_is_refused() -> None:
     @attrs.define(frozen=True, init=False)
     class Own(tp.Event):
         v: int
@@ -244,14 +244,14 @@ def test_a_constructor_of_its_own_cannot_be_called_for_it() -> None:
         Registry([category])
 
 
-def test_a_message_type_of_events_is_for_events() -> None:
+def test_a_response_with_the_message_type_of_an_event_is_refused() -> None:
     category = Category("x")
     category.response("event.mission")(Done)
     with pytest.raises(tp.RegistryError, match=r"use Category\.event"):
         Registry([category])
 
 
-def test_what_comes_after_a_registry_is_built_comes_too_late() -> None:
+def test_a_declaration_after_a_registry_is_built_is_refused() -> None:
     category = Category("x")
     Registry([category])
     with pytest.raises(tp.RegistryError, match=r"comes too late: .* make a category of your own"):
@@ -260,7 +260,7 @@ def test_what_comes_after_a_registry_is_built_comes_too_late() -> None:
         scalars(category)
 
 
-def test_a_name_is_plain() -> None:
+def test_a_category_with_an_invalid_name_or_topic_is_refused() -> None:
     for name in ("", "a b", "a/b", "é", "-"):
         with pytest.raises(tp.RegistryError, match="is not a name"):
             Category(name)
@@ -271,7 +271,7 @@ def test_a_name_is_plain() -> None:
 
 
 @pytest.mark.parametrize("advice", ["", 1, "\ud800", True])
-def test_a_deprecation_says_what_to_use_instead(advice: Any) -> None:
+def test_a_deprecation_that_is_no_text_is_refused(advice: Any) -> None:
     category = Category("x")
     for decorator in (
         category.command("c", deprecated=advice),

@@ -90,7 +90,9 @@ ACCEPTED: list[tuple[Any, object, object]] = [
 
 
 @pytest.mark.parametrize(("kind", "wire", "value"), ACCEPTED, ids=lambda value: ascii(value)[:40])
-def test_a_value_is_taken_and_comes_back(kind: Any, wire: object, value: object) -> None:
+def test_a_valid_value_of_a_field_type_survives_a_round_trip(
+    kind: Any, wire: object, value: object
+) -> None:
     cls = message_of(kind)
     codec = codec_of(cls)
     message = codec.decode_server_message(frame({"v": wire}))
@@ -167,18 +169,18 @@ REFUSED: list[tuple[Any, object, str, str]] = [
 @pytest.mark.parametrize(
     ("kind", "wire", "place", "expected"), REFUSED, ids=lambda value: ascii(value)[:40]
 )
-def test_a_value_is_refused_with_its_place(
+def test_an_invalid_value_of_a_field_type_is_refused_with_its_path(
     kind: Any, wire: object, place: str, expected: str
 ) -> None:
     assert faults(message_of(kind), {"v": wire}) == [("$.payload.v" + place, expected)]
 
 
-def test_a_required_field_that_is_missing() -> None:
+def test_a_missing_required_field_is_refused() -> None:
     assert faults(message_of(U32), {}) == [("$.payload.v", f"{A_U32}; the field is missing")]
     assert faults(message_of(Json), {}) == [("$.payload.v", "a JSON value; the field is missing")]
 
 
-def test_all_faults_are_told_wherever_they_are() -> None:
+def test_all_faults_of_nested_fields_are_reported() -> None:
     @frozen(kw_only=True)
     class M(tp.Response):
         targets: tuple[Target, ...]
@@ -215,14 +217,14 @@ def test_an_optional_field_is_none_when_missing_or_null_and_is_not_written(
     assert codec.decode_server_message(codec.encode(cls(v=value))).payload == cls(v=value)
 
 
-def test_a_default_stands_for_what_is_missing_and_is_written() -> None:
+def test_a_missing_field_gets_its_default_which_is_written() -> None:
     cls = message_of(Size, Size.LARGE)
     assert read(cls, {}) == cls(v=Size.LARGE)
     assert json.loads(codec_of(cls).encode(cls()))["payload"] == {"v": "large"}
     assert faults(cls, {"v": None}) == [("$.payload.v", 'one of "small", "large"')]
 
 
-def test_a_class_variable_is_no_field() -> None:
+def test_a_class_variable_of_a_message_is_no_field() -> None:
     @frozen(kw_only=True)
     class M(tp.Response):
         limit: ClassVar[Fraction] = Fraction(1, 2)
@@ -251,7 +253,7 @@ def test_a_validator_refuses_without_showing_the_value(validator: Any, value: in
     assert faults(cls, {"v": value}) == [("$.payload.v", "a value that its validator accepts")]
 
 
-def test_what_a_scalar_reads_is_of_its_type() -> None:
+def test_a_scalar_that_reads_a_value_of_another_type_is_refused() -> None:
     category = tp.Category("x")
     wrong: Any = int
     category.scalar(Fraction, wire=str, read=wrong, write=str, expected="a fraction")
@@ -260,7 +262,7 @@ def test_what_a_scalar_reads_is_of_its_type() -> None:
         tp.Codec(tp.Registry([category])).decode_server_message(frame({"v": "1"}))
 
 
-def test_what_a_scalar_reads_is_never_shown() -> None:
+def test_an_error_of_a_scalar_contains_no_received_value() -> None:
     with pytest.raises(tp.ProtocolError) as caught:
         read(message_of(IPv4Address), {"v": "hunter2"})
     assert "hunter2" not in f"{caught.value} {caught.value.errors}"
@@ -293,7 +295,7 @@ WRITTEN: list[tuple[Any, Any, str, str]] = [
 @pytest.mark.parametrize(
     ("kind", "value", "place", "expected"), WRITTEN, ids=lambda value: ascii(value)[:40]
 )
-def test_what_a_peer_could_not_read_is_not_written(
+def test_an_invalid_value_of_a_field_type_is_not_encoded(
     kind: Any, value: object, place: str, expected: str
 ) -> None:
     cls = message_of(kind)
@@ -304,7 +306,7 @@ def test_what_a_peer_could_not_read_is_not_written(
     ]
 
 
-def test_times_of_any_zone_are_the_same_instant() -> None:
+def test_a_datetime_field_of_any_zone_survives_as_the_same_instant() -> None:
     cls = message_of(datetime)
     east = datetime(2026, 1, 2, 4, 4, 5, tzinfo=timezone(timedelta(hours=1)))
     assert json.loads(codec_of(cls).encode(cls(v=east)))["payload"] == {"v": TIME}

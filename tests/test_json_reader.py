@@ -26,7 +26,7 @@ def refusal(frame: Frame, max_size: int = 2**20) -> tp.ProtocolError:
     return caught.value
 
 
-def test_reads_text_and_all_kinds_of_bytes() -> None:
+def test_the_json_reader_takes_text_and_all_kinds_of_bytes() -> None:
     text = '{"a": "é😀"}'
     data = text.encode()
     strided = memoryview(bytes(byte for pair in zip(data, data, strict=True) for byte in pair))[::2]
@@ -34,14 +34,14 @@ def test_reads_text_and_all_kinds_of_bytes() -> None:
         assert read(frame) == {"a": "é😀"}
 
 
-def test_what_is_no_frame_at_all_is_the_callers_mistake() -> None:
+def test_the_json_reader_raises_type_error_for_other_types() -> None:
     for frame in (None, 1, ["{}"]):
         with pytest.raises(TypeError, match="a frame is str, bytes"):
             read(frame)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["[]", "1", '"x"', "null", "true", "[{}]"])
-def test_a_frame_is_an_object(text: str) -> None:
+def test_a_frame_that_is_no_json_object_is_refused(text: str) -> None:
     assert str(refusal(text).errors[0]) == "$: expected a JSON object"
 
 
@@ -70,7 +70,7 @@ def test_a_frame_is_an_object(text: str) -> None:
         ('{"a":١}', 5),
     ],
 )
-def test_what_is_not_json_is_refused_with_its_place(text: str, position: int) -> None:
+def test_text_that_is_no_json_is_refused(text: str, position: int) -> None:
     error = refusal(text)
     assert error.code == "invalid_message"
     (fault,) = error.errors
@@ -80,7 +80,7 @@ def test_what_is_not_json_is_refused_with_its_place(text: str, position: int) ->
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_constants_that_are_not_json(constant: str) -> None:
+def test_nan_and_infinity_are_refused(constant: str) -> None:
     error = refusal(f'{{"id":"{ID}","a":[0,{constant}]}}')
     assert [fault.path for fault in error.errors] == ["$.a[1]"]
     assert str(error.message_id) == ID
@@ -89,7 +89,7 @@ def test_constants_that_are_not_json(constant: str) -> None:
 @pytest.mark.parametrize(
     "number", ["1e999", "-1e999", "1" + "0" * 400, "9" * 309, "-" + "9" * 5000, "1" * 10_000]
 )
-def test_numbers_that_overflow(number: str) -> None:
+def test_numbers_that_overflow_are_refused(number: str) -> None:
     error = refusal(f'{{"id":"{ID}","a":{number}}}')
     assert [str(fault) for fault in error.errors] == [
         "$.a: expected a number that a double can hold"
@@ -101,7 +101,7 @@ def test_large_integers_that_a_double_can_hold_keep_their_digits() -> None:
     assert read('{"a":' + "1" * 308 + "}") == {"a": int("1" * 308)}
 
 
-def test_negative_zero_is_a_float() -> None:
+def test_negative_zero_is_read_as_a_float() -> None:
     value = read('{"a":-0}')["a"]
     assert isinstance(value, float)
     assert str(value) == "-0.0"
@@ -116,15 +116,15 @@ def test_negative_zero_is_a_float() -> None:
         ('{"b":{"\\ud800":1}}', "$.b"),
     ],
 )
-def test_lone_surrogates_written_as_escapes(frame: str, path: str) -> None:
+def test_escaped_lone_surrogates_are_refused(frame: str, path: str) -> None:
     assert [fault.path for fault in refusal(frame).errors] == [path]
 
 
-def test_surrogate_pairs_and_escaped_backslashes_are_fine() -> None:
+def test_surrogate_pairs_and_escaped_backslashes_are_read() -> None:
     assert read('{"a":"\\ud83d\\uDE00 \\\\ud800"}') == {"a": "😀 \\ud800"}
 
 
-def test_lone_surrogates_in_text_that_never_was_utf8() -> None:
+def test_lone_surrogates_in_a_str_are_refused() -> None:
     error = refusal(f'{{"id":"{ID}","a":"\ud800"}}')
     assert "without lone surrogates" in error.message
     assert str(error.message_id) == ID
@@ -133,18 +133,18 @@ def test_lone_surrogates_in_text_that_never_was_utf8() -> None:
 @pytest.mark.parametrize(
     "tail", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80"]
 )
-def test_bytes_that_are_not_utf8(tail: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_refused(tail: bytes) -> None:
     error = refusal(b'{"id":"' + ID.encode() + b'","a":"' + tail + b'"}')
     assert "UTF-8" in error.message
     assert str(error.message_id) == ID
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
-def test_other_encodings_are_not_guessed(encoding: str) -> None:
+def test_utf16_and_utf32_are_refused(encoding: str) -> None:
     assert refusal('{"type":"ping"}'.encode(encoding)).code == "invalid_message"
 
 
-def test_keys_stand_once_at_every_level() -> None:
+def test_repeated_keys_are_refused_at_every_level() -> None:
     error = refusal(f'{{"id":"{ID}","a":1,"a":2,"b":[{{"c":1,"d":2,"c":3}}],"e":{{"e":1}}}}')
     assert [str(fault) for fault in error.errors] == [
         "$.a: expected a key that stands once in its object",
@@ -153,18 +153,18 @@ def test_keys_stand_once_at_every_level() -> None:
     assert str(error.message_id) == ID
 
 
-def test_an_id_that_stands_twice_is_not_guessed() -> None:
+def test_a_repeated_id_is_not_reported_as_the_message_id() -> None:
     assert refusal(f'{{"id":"{ID}","id":"{ID}"}}').message_id is None
     assert refusal(f'{{"id":"{ID}","id":"{ID}" oops').message_id is None
 
 
-def test_all_faults_are_found() -> None:
+def test_the_json_reader_reports_all_faults() -> None:
     error = refusal('{"a":NaN,"b":"\\ud800","c":1e999,"c":1}')
     assert [fault.path for fault in error.errors] == ["$.a", "$.b", "$.c"]
 
 
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
-def test_nesting_is_limited(brackets: str) -> None:
+def test_nesting_over_the_limit_is_refused(brackets: str) -> None:
     def nested(levels: int) -> str:
         if brackets == "[]":
             return '{"a":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
@@ -175,12 +175,12 @@ def test_nesting_is_limited(brackets: str) -> None:
     assert str(error.errors[0]) == f"$: expected at most {MAX_DEPTH} levels of nesting"
 
 
-def test_brackets_in_text_are_no_nesting_and_many_siblings_are_not_deep() -> None:
+def test_brackets_in_strings_and_many_siblings_are_not_deep_nesting() -> None:
     assert read(json.dumps({"a": "[{" * 500, "b": [[] for _ in range(500)], 'q"[': 1}))
 
 
 @pytest.mark.parametrize("hostile", ["[" * 10**6, '{"a":' * 10**5, "[" * 200 + '"' + '\\"' * 10**5])
-def test_hostile_nesting_costs_no_stack_and_no_time_beyond_its_size(hostile: str) -> None:
+def test_hostile_nesting_is_refused_in_linear_time_without_recursion(hostile: str) -> None:
     limit = sys.getrecursionlimit()
     assert "nesting" in refusal(hostile).message
     assert sys.getrecursionlimit() == limit
@@ -197,7 +197,7 @@ def test_hostile_nesting_costs_no_stack_and_no_time_beyond_its_size(hostile: str
         '{"id":"' + ID + '","a":' + "[" * 500,
     ],
 )
-def test_the_id_is_saved_from_what_is_not_json(frame: str) -> None:
+def test_the_id_of_a_frame_that_is_no_json_is_reported(frame: str) -> None:
     assert str(refusal(frame).message_id) == ID
 
 
@@ -205,11 +205,11 @@ def test_the_id_is_saved_from_what_is_not_json(frame: str) -> None:
     "frame",
     ["", "{", '{"id":1,', '{"id":"nope",', '{"a":{"id":"' + ID + '"},', '["id","' + ID + '"'],
 )
-def test_there_may_be_no_id_to_save(frame: str) -> None:
+def test_a_frame_that_is_no_json_may_have_no_id(frame: str) -> None:
     assert refusal(frame).message_id is None
 
 
-def test_size_is_counted_in_bytes_before_anything_else() -> None:
+def test_the_size_limit_counts_bytes_and_comes_first() -> None:
     text = '{"a":"é"}'
     size = len(text.encode())
     for frame in (text, text.encode(), bytearray(text.encode()), memoryview(text.encode())):
@@ -221,12 +221,12 @@ def test_size_is_counted_in_bytes_before_anything_else() -> None:
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60))
-def test_any_input_gives_an_object_or_a_protocol_error(frame: bytes | str) -> None:
+def test_reading_any_input_gives_an_object_or_a_protocol_error(frame: bytes | str) -> None:
     with suppress(tp.ProtocolError):
         assert isinstance(read(frame), dict)
 
 
-def test_a_stack_without_room_gives_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_on_a_full_stack_gives_a_protocol_error(monkeypatch: pytest.MonkeyPatch) -> None:
     codec = tp.Codec(accelerated=False)
     frame = '{"type":"ping","x":' + "[" * 100 + "]" * 100 + "}"
 
@@ -269,7 +269,7 @@ JSON_VALUES = st.recursive(
 @given(
     st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON_VALUES), st.booleans()
 )
-def test_every_json_object_is_read_as_it_is(value: dict[str, Any], ascii_only: bool) -> None:
+def test_every_json_object_is_read_unchanged(value: dict[str, Any], ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
     assert read(text) == value
     assert read(text.encode()) == value
@@ -342,7 +342,7 @@ TEXTS = members_of(
 
 
 @given(TEXTS, st.booleans())
-def test_any_text_is_read_as_by_the_plainest_reader(text: str, is_long: bool) -> None:
+def test_any_text_is_read_as_by_a_naive_reader(text: str, is_long: bool) -> None:
     text += " " * 1024 if is_long else ""
     try:
         found = repr(read(text))
@@ -351,7 +351,7 @@ def test_any_text_is_read_as_by_the_plainest_reader(text: str, is_long: bool) ->
     assert found == Oracle.verdict(text)
 
 
-def test_every_vector_is_read_as_by_the_plainest_reader() -> None:
+def test_every_vector_is_read_as_by_a_naive_reader() -> None:
     vectors = Path(__file__).with_name("vectors.jsonl").read_text(encoding="utf-8").splitlines()
     for text in [json.loads(line).get("frame") for line in vectors]:
         if isinstance(text, str) and "\ufeff" not in text and text.count("[") < MAX_DEPTH:
@@ -363,7 +363,7 @@ def test_every_vector_is_read_as_by_the_plainest_reader() -> None:
 
 
 @pytest.mark.parametrize("ends", [("{", "}"), ('{"a":1,', "}"), ('{"a":1,"payload":{},', "}")])
-def test_a_repeated_key_is_not_made_up_for(ends: tuple[str, str]) -> None:
+def test_a_repeated_key_is_found_whatever_else_the_frame_holds(ends: tuple[str, str]) -> None:
     """Whatever lacks a comma elsewhere, or has one too many, a lost member is found."""
     start, end = ends
     for more in ('"x":[]', '"x":{}', '"x":[[],{}]', '"x":"\\u002c"', '"x":","', '"x":"\\u002c,"'):

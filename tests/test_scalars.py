@@ -30,7 +30,7 @@ PLAIN = "67e55044-10b1-426f-9247-bb680e5fe0c8"
         "67E55044-10b1-426F-9247-BB680e5fe0c8",
     ],
 )
-def test_uuid_forms(text: str) -> None:
+def test_a_uuid_is_read_in_four_forms(text: str) -> None:
     assert parse_uuid(text) == UUID(PLAIN)
 
 
@@ -57,7 +57,7 @@ def test_uuid_forms(text: str) -> None:
         "6_e5504410b1426f9247bb680e5fe0c8",
     ],
 )
-def test_what_is_no_uuid(text: str) -> None:
+def test_other_uuid_forms_are_refused(text: str) -> None:
     assert parse_uuid(text) is None
 
 
@@ -72,7 +72,7 @@ def test_every_uuid_is_written_as_str_does(uuid: UUID) -> None:
     assert format_uuid(uuid) == str(uuid)
 
 
-def test_a_uuid_that_is_read_is_no_different() -> None:
+def test_a_uuid_that_was_read_equals_one_that_was_constructed() -> None:
     uuid = parse_uuid(PLAIN)
     assert type(uuid) is UUID
     assert uuid.is_safe is SafeUUID.unknown
@@ -107,7 +107,7 @@ def test_new_uuids_are_random() -> None:
         ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_timestamps(text: str, moment: datetime) -> None:
+def test_a_timestamp_is_read_into_utc_and_truncated(text: str, moment: datetime) -> None:
     parsed = parse_timestamp(text)
     assert parsed == moment
     assert parsed is not None
@@ -160,7 +160,7 @@ def test_timestamps(text: str, moment: datetime) -> None:
         "2026-01-02T03:04Z\0.41078819Z",
     ],
 )
-def test_what_is_no_timestamp(text: str) -> None:
+def test_other_timestamp_forms_are_refused(text: str) -> None:
     assert parse_timestamp(text) is None
 
 
@@ -173,7 +173,7 @@ STRICT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)
         r"[0-9]{4}-?[0-9W][0-9]-?[0-9]{1,2}.[0-9:]{4,9}[.,]?[0-9]*.{0,3}", fullmatch=True
     )
 )
-def test_nothing_else_is_a_timestamp(text: str) -> None:
+def test_any_text_but_rfc_3339_is_refused_as_a_timestamp(text: str) -> None:
     """What the standard library makes of some other texts must not come through."""
     if not STRICT.fullmatch(text):
         assert parse_timestamp(text) is None
@@ -186,7 +186,7 @@ def test_timestamps_are_written_in_utc_with_as_many_digits_as_needed() -> None:
     assert format_timestamp(moment.replace(microsecond=1)) == "2026-01-02T01:04:05.000001Z"
 
 
-def test_times_without_a_place_in_utc_are_not_written() -> None:
+def test_a_timestamp_without_a_time_in_utc_is_not_written() -> None:
     ahead = timezone(timedelta(hours=1))
     assert format_timestamp(datetime(2026, 1, 2)) is None  # naive on purpose
     assert format_timestamp(datetime(1, 1, 1, tzinfo=ahead)) is None
@@ -226,11 +226,11 @@ def test_text_times_are_read_leniently_and_are_aware(text: str, moment: datetime
 @pytest.mark.parametrize(
     "text", ["", "soon", "10:00 FOO", "2026-01-01T00:00:00+99:99", "9" * 13, "9" * 5000, "\0"]
 )
-def test_text_that_is_no_time(text: str) -> None:
+def test_text_that_is_no_time_is_parsed_as_none(text: str) -> None:
     assert parse_text_time(text) is None
 
 
 @given(st.text(max_size=120))
-def test_any_text_is_a_time_or_none(text: str) -> None:
+def test_any_text_is_parsed_as_an_aware_time_or_none(text: str) -> None:
     moment = parse_text_time(text)
     assert moment is None or moment.utcoffset() is not None
