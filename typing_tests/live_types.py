@@ -1,7 +1,7 @@
 """Servers and clients as their users' type checkers see them."""
 
 from collections.abc import AsyncIterator
-from typing import assert_type
+from typing import assert_never, assert_type
 from uuid import UUID
 
 from attrs import frozen
@@ -15,16 +15,22 @@ from tachikoma_proto import (
     ClientSession,
     Codec,
     Command,
+    Disconnected,
     Dispatcher,
     Event,
+    EventsMissed,
+    EventStream,
     GetMissionStatus,
     Hub,
     Identity,
     Metrics,
+    MissionFailed,
+    MissionProgress,
     MissionStarted,
     MissionStatusResponse,
     Ping,
     PongResponse,
+    Reconnected,
     Response,
     Server,
     ServerConfig,
@@ -32,11 +38,15 @@ from tachikoma_proto import (
     Session,
     StartMission,
     SubscriptionFilters,
+    SubscriptionLost,
+    SubscriptionRestored,
     Transport,
     UnknownEvent,
+    UnknownMessage,
     connect,
     topics,
 )
+from tachikoma_proto.client import ClientState, Notice
 
 mission = UUID(int=1)
 dispatcher: Dispatcher[Session] = Dispatcher()
@@ -72,6 +82,36 @@ async def a_client() -> None:
         assert_type(await client.subscribe(topics.mission(mission), filters=filters), AckResponse)
         async for event in client.events():
             assert_type(event, Event | UnknownEvent)
+        assert_type(client.state, ClientState)
+
+
+async def streams(client: Client) -> None:
+    assert_type(client.events(), EventStream[Event | UnknownEvent])
+    assert_type(client.events(MissionProgress), EventStream[MissionProgress | Notice])
+    events = client.events(MissionProgress, MissionFailed)
+    assert_type(events, EventStream[MissionProgress | MissionFailed | Notice])
+    async for event in events:
+        match event:
+            case MissionProgress(percentage=percentage):
+                assert_type(percentage, float)
+            case MissionFailed(error=error):
+                assert_type(error, str)
+            case Disconnected(code=code, reason=reason):
+                assert_type((code, reason), tuple[int, str])
+            case Reconnected(attempts=attempts, lost=lost):
+                assert_type((attempts, lost), tuple[int, tuple[str, ...]])
+            case EventsMissed(count=count):
+                assert_type(count, int)
+            case SubscriptionLost(topic=topic) | SubscriptionRestored(topic=topic):
+                assert_type(topic, str)
+            case _:
+                assert_never(event)
+    await events.aclose()
+    filters = SubscriptionFilters(mission_id=mission)
+    async with client.subscription(topics.MISSIONS, filters=filters) as own:
+        assert_type(own, EventStream[Event | UnknownEvent])
+    async for message in client.messages():
+        assert_type(message.payload, Event | UnknownEvent | UnknownMessage)
 
 
 @frozen(kw_only=True)
@@ -121,9 +161,9 @@ async def open_deaf() -> Deaf:
 def sessions_without_io(codec: Codec) -> None:
     session = Hub(codec).open(now=0.0)
     assert_type(session, ServerSession)
-    assert_type(session.take(), str | None)
+    assert_type(session.next_frame(), str | None)
     client = ClientSession(codec, now=0.0)
-    assert_type(client.ask(Ping()), UUID)
+    assert_type(client.request(Ping()), UUID)
 
 
 class Counted(Metrics):
@@ -133,5 +173,6 @@ class Counted(Metrics):
 async def refused(codec: Codec, client: Client) -> None:
     Client(open_deaf)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Server(codec, Dispatcher[int]())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.events(AckResponse)  # type: ignore[type-var]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await client.request(AckResponse.ok())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ServerConfig(max_pending="100")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

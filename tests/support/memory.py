@@ -15,6 +15,8 @@ class MemoryTransport:
         send_error: What a send raises.
         close_error: What a close raises.
         open_error: What the iteration raises at its beginning.
+        close_code: The close code of the other side.
+        close_reason: Its reason.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,8 @@ class MemoryTransport:
         self.send_error: Exception | None = None
         self.close_error: Exception | None = None
         self.open_error: Exception | None = None
+        self.close_code: int | None = None
+        self.close_reason = ""
         self._frames: asyncio.Queue[str | bytes | Exception | None] = asyncio.Queue()
 
     def feed(self, *frames: str | bytes | Exception | None) -> None:
