@@ -241,3 +241,21 @@ def test_it_is_a_module_too() -> None:
     done = subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, text=True)
     assert "inspect" in done.stdout
     assert "Read captured frames" in done.stdout
+
+
+class TestClosedStreams:
+    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
+        script = f"{shlex.join(COMMAND)} {command}"
+        return subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+
+    def test_standard_input(self) -> None:
+        done = self.run("inspect <&-")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "tachikoma-proto: standard input is closed\n"
+
+    def test_standard_error(self) -> None:
+        done = self.run("inspect /nowhere/at/all 2>&-")
+        assert (done.returncode, done.stdout) == (2, ""), "what belongs there goes nowhere else"
+
+    def test_standard_output(self) -> None:
+        assert self.run("types >&-").returncode == 2

@@ -319,7 +319,7 @@ class TestFiles:
         data = io.BytesIO(gzip.compress(GOOD.encode()))
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(data))
         assert main(["inspect"]) == 0
-        assert "1 frames, 1 read, 0 bad" in capsys.readouterr().out
+        assert "1 frame, 1 read, 0 bad" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("cut", "fault"), [(-12, "ends too early"), (-6, "ends too early"), (None, "is broken")]
@@ -397,7 +397,7 @@ class TestFiles:
         capture.write_text(GOOD)
         assert main(["inspect", str(capture), "/nowhere/at/all"]) == 2
         out, err = capsys.readouterr()
-        assert "1 frames, 1 read, 0 bad" in out
+        assert "1 frame, 1 read, 0 bad" in out
         assert "No such file" in err
 
     def test_a_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -491,6 +491,8 @@ class TestRecords:
         write(capture, masked)
         assert main(["inspect", str(capture)]) == 0
         assert "unsubscribe             {'topic': 5}" in capsys.readouterr().out
+        (found, _) = inspect_json(capture, capsys)
+        assert found["message"] == json.loads(frame)
 
 
 class TestReplies:
@@ -559,6 +561,16 @@ class TestReplies:
         assert "↳ ping in line 1\n" in out
         assert "median" not in out
 
+    def test_a_request_in_another_file_is_named_with_it(
+        self, capture: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        request, reply = exchange(tp.Ping(), tp.PongResponse.now(), 0, 0.001)
+        write(capture, request)
+        other = capture.with_suffix(".2")
+        write(other, reply)
+        assert main(["inspect", str(capture), str(other)]) == 0
+        assert f"↳ ping in {capture}:1 after 1 ms\n" in capsys.readouterr().out
+
     def test_so_many_requests_are_remembered_and_no_more(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -616,6 +628,8 @@ class TestSelection:
             (["--mission", MISSION.hex.upper()], [1, 2, 5, 6, 9, 11]),
             (["--mission", str(OTHER)], [3, 4, 7, 8, 10]),
             (["--session", "s2"], [3, 4, 7, 8, 10]),
+            (["--session", "s"], list(range(1, 12))),
+            (["--session", "2"], []),
             (["--session", str(OTHER)], [11]),
             (["--since", "2026-01-02T03:06:05Z"], [7, 8, 9, 10, 11]),
             (["--until", "2026-01-02T04:05:05+01:00"], [1, 2, 3, 4]),
@@ -663,7 +677,7 @@ class TestSelection:
             "tachikoma-proto: --type: no known message is called 'weather'; "
             "--plugins knows the messages of installed extensions\n"
         )
-        assert "1 frames" in out, "it is asked for all the same"
+        assert "1 frame," in out, "it is asked for all the same"
 
 
 class TestNarrowTerminals:

@@ -75,10 +75,12 @@ class _Commands(click.Group):
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if not is_asked or ctx.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version  # slow to import
+    from importlib.metadata import PackageNotFoundError  # slow to import
+
+    import tachikoma_proto
 
     try:
-        print(f"{PROGRAM} {version(PROGRAM)}")
+        print(f"{PROGRAM} {tachikoma_proto.__version__}")
     except PackageNotFoundError:
         raise CliError("there is no version: the package is not installed") from None
     ctx.exit()
@@ -118,6 +120,8 @@ def run(arguments: Sequence[str]) -> int:
         return shell_complete(commands, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
     if sys.stdout is None:  # closed before the command began
         return CliError.exit_code
+    if sys.stderr is None:  # what is printed to it would go to standard output
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

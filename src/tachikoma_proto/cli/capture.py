@@ -14,7 +14,6 @@ Rules:
 
 import gzip
 import io
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,7 @@ from typing import Any, BinaryIO, Final
 
 from attrs import frozen
 
-from tachikoma_proto.cli.options import CliError
+from tachikoma_proto.cli.options import STDIN, CliError, standard_input
 from tachikoma_proto.cli.output import Message
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.connection.captures import (
@@ -35,8 +34,6 @@ from tachikoma_proto.connection.captures import (
 from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.wire.json_reader import JsonObject, read_object
-
-STDIN: Final = "-"
 
 _CHUNK: Final = 2**16
 
@@ -100,7 +97,7 @@ def opened(
     """
     place = "standard input" if name == STDIN else name
     with ExitStack() as stack:
-        file = sys.stdin.buffer if name == STDIN else stack.enter_context(open(name, "rb"))
+        file = standard_input() if name == STDIN else stack.enter_context(open(name, "rb"))
         counted = io.BufferedReader(_Counted(file, advance), _CHUNK)
         try:
             stream = _decompressed(counted)
@@ -185,7 +182,8 @@ def read_line(codec: Codec, line: bytes, sender: Sender | None = None) -> ReadFr
     except ProtocolError:
         content = {}  # whatever it is, it is judged as a frame
     if not is_record(content):
-        return _read_frame(codec, line, sender)
+        is_right = content and len(line) <= codec.max_size
+        return _read_frame(codec, line, sender, content=content if is_right else None)
     try:
         record = CapturedFrame.from_record(content)
     except ProtocolError as error:
@@ -193,7 +191,7 @@ def read_line(codec: Codec, line: bytes, sender: Sender | None = None) -> ReadFr
     if record.withheld is not None:
         return ReadFrame(sender=record.sender, record=record, error=_why(record.withheld))
     assert record.frame is not None, "a record has a frame, or says why it has none"
-    return _read_frame(codec, record.frame, record.sender, record)
+    return _read_frame(codec, record.frame, record.sender, record=record)
 
 
 def _why(withheld: Withheld) -> ProtocolError:
@@ -202,10 +200,16 @@ def _why(withheld: Withheld) -> ProtocolError:
 
 
 def _read_frame(
-    codec: Codec, frame: bytes | str, sender: Sender | None, record: CapturedFrame | None = None
+    codec: Codec,
+    frame: bytes | str,
+    sender: Sender | None,
+    *,
+    content: JsonObject | None = None,
+    record: CapturedFrame | None = None,
 ) -> ReadFrame:
+    """Read a frame, whose JSON object may be known already."""
     try:
-        content = read_object(frame, codec.max_size)
+        content = read_object(frame, codec.max_size) if content is None else content
     except ProtocolError as error:
         return ReadFrame(sender=sender, error=error, record=record)
     message_type = content.get("type")

@@ -20,9 +20,10 @@ from uuid import UUID
 
 import click
 
-from tachikoma_proto.cli.capture import STDIN, ReadFrame, lines, opened, read_line
+from tachikoma_proto.cli.capture import ReadFrame, lines, opened, read_line
 from tachikoma_proto.cli.exchanges import Exchange, Exchanges, Request
 from tachikoma_proto.cli.options import (
+    STDIN,
     chosen_registry,
     completing,
     count,
@@ -96,7 +97,8 @@ def _types(ctx: click.Context) -> Iterator[tuple[str, str]]:
 @click.option(
     "--session",
     metavar="ID",
-    help="Only what belongs to this session, or is about this forge session.",
+    help="Only what belongs to this session (the beginning of its id will do), or is about this "
+    "forge session.",
 )
 @click.option(
     "--since",
@@ -245,7 +247,8 @@ class _TextLines:
             pieces.append((name if is_narrow else f"{name:<22}", ""))
             pieces.append((f"{gap if is_narrow else '  '}{_payload_text(frame)}", ""))
         if exchange is not None:
-            pieces.append((f"{gap if is_narrow else '  '}{_exchange_text(exchange)}", "dim"))
+            text = _exchange_text(exchange, tells_source=source is not None)
+            pieces.append((f"{gap if is_narrow else '  '}{text}", "dim"))
         self._writer.write(*pieces, is_cut=False)
 
     def end(self, summary: Summary) -> None:
@@ -276,6 +279,8 @@ class _JsonLines:
         if frame.record is not None:
             shown["time"] = format_timestamp(frame.record.time)
             shown["session"] = frame.record.session
+        if frame.error is None and frame.message is None:  # only for its masked secrets
+            shown["message"] = frame.content
         if frame.message is not None:
             shown["class"] = type(frame.message.payload).__name__
             shown["message"] = redacted(self._codec, frame.message)
@@ -314,11 +319,12 @@ def _payload_text(frame: ReadFrame) -> str:
     return repr(frame.message.payload)
 
 
-def _exchange_text(exchange: Exchange) -> str:
+def _exchange_text(exchange: Exchange, *, tells_source: bool) -> str:
     request = exchange.request
     name = request.frame.type or "a request"
+    place = f"{request.source}:{request.line}" if tells_source else f"line {request.line}"
     took = "" if exchange.latency is None else f" after {duration(exchange.latency)}"
-    return f"↳ {name} in line {request.line}{took}"
+    return f"↳ {name} in {place}{took}"
 
 
 @contextmanager

@@ -8,8 +8,9 @@ Rules:
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -33,6 +34,9 @@ COMMON_STATUSES: Final[Mapping[int, str]] = {
 REFUSED: Final = "--token"
 """An option that is known so that it can be refused, and its value not be shown."""
 
+STDIN: Final = "-"
+"""The name of standard input among files."""
+
 _VERBOSITY: Final = f"{__name__}.verbosity"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,6 +46,17 @@ class CliError(click.ClickException):
     """The command could not be carried out; the text says why, and holds no secret."""
 
     exit_code = 2
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input.
+
+    Raises:
+        CliError: It is closed.
+    """
+    if sys.stdin is None:
+        raise CliError("standard input is closed")
+    return sys.stdin.buffer
 
 
 class Subcommand(click.Command):

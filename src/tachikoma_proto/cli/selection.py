@@ -49,7 +49,8 @@ class Selection:
     Attributes:
         types: Message types, tags, or tags with their category before them.
         mission: The mission that a frame is about.
-        session: The session that a frame belongs to, or the forge session that it is about.
+        session: The beginning of the id of the session that a frame belongs to, or the id of the
+            forge session that it is about.
         since: The earliest time.
         until: The time before which it was.
     """
@@ -78,7 +79,7 @@ class Selection:
         return self.session is None or self._is_of_session(frame, self.session)
 
     def _is_of_session(self, frame: ReadFrame, session: str) -> bool:
-        if frame.record and frame.record.session == session:
+        if frame.record and frame.record.session.startswith(session):
             return True
         session_id = parse_uuid(session)
         if session_id is None:

@@ -121,7 +121,8 @@ class Summary:
         Args:
             width: How many columns of a terminal there are; None for any number.
         """
-        parts = [f"\n{self.frames} frames, {self.frames - self.bad} read, {self.bad} bad"]
+        frames = f"{self.frames} frame{'' if self.frames == 1 else 's'}"
+        parts = [f"\n{frames}, {self.frames - self.bad} read, {self.bad} bad"]
         if self._frames:
             rows = [[*row, count, self._bad[row]] for row, count in sorted(self._frames.items())]
             parts.append(table(("sender", "type", "frames", "bad"), rows, width))

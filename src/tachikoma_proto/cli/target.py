@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import click
 from attrs import frozen
 
-from tachikoma_proto.cli.options import TOKEN_VARIABLE, CliError, verbosity
+from tachikoma_proto.cli.options import STDIN, TOKEN_VARIABLE, CliError, standard_input, verbosity
 from tachikoma_proto.cli.output import printable
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.wire.paths import is_text
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from tachikoma_proto.client import Client
     from tachikoma_proto.codec.codec import Codec
     from tachikoma_proto.session import ClientConfig
-
-STDIN: Final = "-"
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[!-~]+(?<!/)", re.IGNORECASE)
@@ -269,7 +267,7 @@ def _token(path: str | None) -> Callable[[], str] | str | None:
 
 
 def _read_token(path: str) -> str:
-    data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+    data = standard_input().read() if path == STDIN else Path(path).read_bytes()
     place = "standard input" if path == STDIN else path
     token = _token_in(data.decode("utf-8-sig", errors="surrogateescape"), place)
     if token is None:
