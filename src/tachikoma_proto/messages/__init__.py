@@ -1,9 +1,9 @@
-"""What can be said: envelopes, commands, events, responses, declared through categories.
+"""Messages: envelopes, commands, events and responses, declared through categories.
 
 Rules:
 
 * Every message is declared with the decorators of its category, as an extension would do it.
-* Times that the wire carries as text stay text; ``…_time()`` reads them.
+* Times that the wire carries as text stay text; a ``…_datetime`` property reads them.
 * Nothing here reads or writes JSON.
 """
 

@@ -1,4 +1,4 @@
-"""Commands: what a client asks for. ``Command[R]`` names the response that answers."""
+"""Commands: what a client asks for. ``Command[R]`` names the response that answers each."""
 
 from typing import Never, TypeAlias
 from uuid import UUID
@@ -21,7 +21,7 @@ from tachikoma_proto.messages.responses import (
 
 @frozen(kw_only=True)
 class SubscriptionFilters:
-    """Which events of a topic are wanted; all that are given must hold.
+    """Narrow a subscription to some of a topic's events; all filters that are given must match.
 
     Attributes:
         mission_id: Only events of this mission.
@@ -38,11 +38,11 @@ class SubscriptionFilters:
 @subscription.command("subscribe")
 @frozen(kw_only=True)
 class Subscribe(Command[AckResponse]):
-    """``subscribe``: push me the events of a topic and of all topics below it.
+    """``subscribe``: subscribe to the events of a topic and of all topics below it.
 
     Attributes:
         topic: Such as ``missions`` or ``missions/<mission id>``; see ``topics``.
-        filters: Which of them.
+        filters: Which of its events; all if left out.
     """
 
     topic: str
@@ -52,7 +52,7 @@ class Subscribe(Command[AckResponse]):
 @subscription.command("unsubscribe")
 @frozen(kw_only=True)
 class Unsubscribe(Command[AckResponse]):
-    """``unsubscribe``: stop pushing the events of a topic."""
+    """``unsubscribe``: end the subscription to a topic."""
 
     topic: str
 
@@ -60,13 +60,13 @@ class Unsubscribe(Command[AckResponse]):
 @subscription.command("list_subscriptions")
 @frozen(kw_only=True)
 class ListSubscriptions(Command[SubscriptionListResponse]):
-    """``list_subscriptions``: which topics do I subscribe to?"""
+    """``list_subscriptions``: list the topics that this connection is subscribed to."""
 
 
 @mission.command("mission_status", tag="get_status")
 @frozen(kw_only=True)
 class GetMissionStatus(Command[MissionStatusResponse]):
-    """``mission_status``: how far is a mission?"""
+    """``mission_status``: get the status and the progress of a mission."""
 
     mission_id: UUID
 
@@ -90,7 +90,7 @@ class PauseMission(Command[AckResponse]):
 @mission.command("mission_resume", tag="resume")
 @frozen(kw_only=True)
 class ResumeMission(Command[AckResponse]):
-    """``mission_resume``: go on with a paused mission."""
+    """``mission_resume``: resume a paused mission."""
 
     mission_id: UUID
 
@@ -98,7 +98,7 @@ class ResumeMission(Command[AckResponse]):
 @mission.command("mission_cancel", tag="cancel")
 @frozen(kw_only=True)
 class CancelMission(Command[AckResponse]):
-    """``mission_cancel``: give a mission up."""
+    """``mission_cancel``: cancel a mission."""
 
     mission_id: UUID
 
@@ -106,10 +106,10 @@ class CancelMission(Command[AckResponse]):
 @session.command("authenticate", public=True)
 @frozen(kw_only=True)
 class Authenticate(Command[AuthResponse]):
-    """``authenticate``: this is who I am.
+    """``authenticate``: authenticate this connection with a token.
 
     Attributes:
-        token: The secret that shows it; in no repr, log or error.
+        token: The token, a secret; in no repr, log or error.
     """
 
     token: str = secret()
@@ -118,23 +118,23 @@ class Authenticate(Command[AuthResponse]):
 @session.command("session_info", tag="get_info")
 @frozen(kw_only=True)
 class GetSessionInfo(Command[SessionInfoResponse]):
-    """``session_info``: what do you know of this connection?"""
+    """``session_info``: get what the server knows about this connection."""
 
 
 @session.keepalive("ping", sender=Sender.SERVER)
 @session.command("ping", public=True)
 @frozen(kw_only=True)
 class Ping(Command[PongResponse], Event):
-    """``ping``: are you there?
+    """``ping``: check that the server is there.
 
-    A server may push it too, as a bare ``{"type":"ping"}``; that is why it is also an event.
+    A server may send it as well, as a bare ``{"type":"ping"}``; so it is also an event.
     """
 
 
 @session.keepalive("pong", sender=Sender.CLIENT)
 @frozen(kw_only=True)
 class Pong(Command[Never]):
-    """A bare ``{"type":"pong"}`` from a client: I am there. It is not answered."""
+    """A bare ``{"type":"pong"}`` from a client: the answer to a server's ping."""
 
 
 SubscriptionCommand: TypeAlias = Subscribe | Unsubscribe | ListSubscriptions
@@ -146,4 +146,4 @@ MissionCommand: TypeAlias = (
 """Every command of the category ``mission``."""
 
 SessionCommand: TypeAlias = Authenticate | GetSessionInfo | Ping
-"""Every command of the category ``session``; the keepalive :class:`Pong` is none."""
+"""Every command of the category ``session``, without the keepalive :class:`Pong`."""

@@ -1,4 +1,4 @@
-"""Envelopes: who said what when, and in answer to what.
+"""Envelopes: the id, the type and the time of a message, around its payload.
 
 Rules:
 
@@ -43,7 +43,7 @@ class Envelope(Message, Generic[P]):
     Attributes:
         id: What an answer refers to.
         type: The message type.
-        timestamp: When it was said; aware.
+        timestamp: When it was sent; aware.
         payload: The command, event or response.
     """
 
@@ -73,7 +73,7 @@ class IncomingMessage(Message, Generic[P]):
     Attributes:
         id: What the answer refers to; None if the client gave none.
         type: The message type.
-        timestamp: When it was said; None if the client did not say.
+        timestamp: When it was sent; None if the client did not say.
         payload: The command.
     """
 

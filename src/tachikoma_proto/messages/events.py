@@ -1,4 +1,4 @@
-"""Events: what a server pushes to those who subscribed."""
+"""Events: what a server pushes to its subscribers."""
 
 from datetime import datetime
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from tachikoma_proto.wire.formats import read_text_time
 @mission.event("created")
 @frozen(kw_only=True)
 class MissionCreated(Event):
-    """``mission.created``: there is a new mission."""
+    """``mission.created``: a mission was created."""
 
     mission_id: UUID
     name: str
@@ -24,7 +24,7 @@ class MissionCreated(Event):
 @mission.event("started")
 @frozen(kw_only=True)
 class MissionStarted(Event):
-    """``mission.started``: a mission is at work."""
+    """``mission.started``: a mission was started."""
 
     mission_id: UUID
 
@@ -32,14 +32,14 @@ class MissionStarted(Event):
 @mission.event("progress")
 @frozen(kw_only=True)
 class MissionProgress(Event):
-    """``mission.progress``: a mission went on.
+    """``mission.progress``: a mission made progress.
 
     Attributes:
         mission_id: The mission.
-        current_spec: The spec at work.
-        completed_specs: How many specs are done.
-        total_specs: How many there are.
-        percentage: How much is done, in percent.
+        current_spec: The spec that is running.
+        completed_specs: How many specs are completed.
+        total_specs: How many there are in all.
+        percentage: The progress in percent.
     """
 
     mission_id: UUID
@@ -52,12 +52,12 @@ class MissionProgress(Event):
 @mission.event("completed")
 @frozen(kw_only=True)
 class MissionCompleted(Event):
-    """``mission.completed``: a mission came to its end.
+    """``mission.completed``: a mission has ended.
 
     Attributes:
         mission_id: The mission.
-        success: Whether it did what it should.
-        duration_seconds: How long it took, in seconds.
+        success: Whether it succeeded.
+        duration_seconds: How many seconds it took.
     """
 
     mission_id: UUID
@@ -68,7 +68,7 @@ class MissionCompleted(Event):
 @mission.event("failed")
 @frozen(kw_only=True)
 class MissionFailed(Event):
-    """``mission.failed``: a mission broke off; ``error`` says why."""
+    """``mission.failed``: a mission failed; ``error`` says why."""
 
     mission_id: UUID
     error: str
@@ -77,7 +77,7 @@ class MissionFailed(Event):
 @mission.event("status_changed")
 @frozen(kw_only=True)
 class MissionStatusChanged(Event):
-    """``mission.status_changed``: a mission passed from one status to another."""
+    """``mission.status_changed``: the status of a mission changed."""
 
     mission_id: UUID
     old_status: str
@@ -87,7 +87,7 @@ class MissionStatusChanged(Event):
 @forge.event("started")
 @frozen(kw_only=True)
 class ForgeStarted(Event):
-    """``forge.started``: a forge session took up a spec of a mission."""
+    """``forge.started``: a forge session started to work on a spec of a mission."""
 
     session_id: UUID
     mission_id: UUID
@@ -97,7 +97,7 @@ class ForgeStarted(Event):
 @forge.event("token_usage")
 @frozen(kw_only=True)
 class ForgeTokenUsage(Event):
-    """``forge.token_usage``: what a forge session used up so far.
+    """``forge.token_usage``: how many tokens a forge session has used so far.
 
     Attributes:
         session_id: The forge session.
@@ -125,7 +125,7 @@ class ForgeToolExecution(Event):
 @forge.event("completed")
 @frozen(kw_only=True)
 class ForgeCompleted(Event):
-    """``forge.completed``: a forge session came to its end."""
+    """``forge.completed``: a forge session has ended."""
 
     session_id: UUID
     success: bool
@@ -144,7 +144,7 @@ class ForgeLog(Event):
 @system.event("server_status")
 @frozen(kw_only=True)
 class ServerStatus(Event):
-    """``system.server_status``: how the server is, and how busy."""
+    """``system.server_status``: the status of the server, and how busy it is."""
 
     status: str
     active_missions: U32
@@ -154,7 +154,7 @@ class ServerStatus(Event):
 @system.event("maintenance")
 @frozen(kw_only=True)
 class Maintenance(Event):
-    """``system.maintenance``: the server will be away.
+    """``system.maintenance``: a maintenance of the server is planned.
 
     Attributes:
         message: A sentence for a person.

@@ -16,7 +16,7 @@ from tachikoma_proto.wire.formats import format_timestamp, read_text_time, utc_n
 @protocol.response("ack")
 @frozen(kw_only=True)
 class AckResponse(Response):
-    """``ack``: the command was carried out, or was not.
+    """``ack``: whether a command was carried out.
 
     Attributes:
         success: Whether it was.
@@ -40,7 +40,7 @@ class AckResponse(Response):
 @protocol.response("error")
 @frozen(kw_only=True)
 class ErrorResponse(Response):
-    """``error``: the frame or the command could not be dealt with.
+    """``error``: a frame is invalid, or a command was refused.
 
     Attributes:
         code: For machines: ``auth_required``, ``invalid_message``, ``not_found``,
@@ -56,7 +56,7 @@ class ErrorResponse(Response):
 
     @classmethod
     def from_error(cls, error: ProtocolError | CommandError) -> "ErrorResponse":
-        """Answer a frame that could not be read, or a command that a handler refused.
+        """Make the response to an invalid frame, or to a command that a handler refused.
 
         The faults go into ``details`` as ``{"errors": [{"path": …, "expected": …}]}``. Send it
         with ``reply_to=error.message_id``, which is the frame's own id where it could be read.
@@ -73,26 +73,26 @@ class ErrorResponse(Response):
 
     @classmethod
     def auth_required(cls) -> "ErrorResponse":
-        """Refuse what only an authenticated client may ask for."""
+        """Make the response to a client that has to authenticate first."""
         return cls(code="auth_required", message="Authentication required")
 
     @classmethod
     def invalid_message(cls, message: str = "Invalid message") -> "ErrorResponse":
-        """Refuse a frame; ``message`` says why and holds nothing of the frame."""
+        """Make the response to an invalid frame; ``message`` says why, without its content."""
         return cls(code="invalid_message", message=message)
 
     @classmethod
     def not_found(cls, resource: str) -> "ErrorResponse":
-        """Say that something does not exist; ``resource`` names its kind, as in ``mission``."""
+        """Say that something does not exist; ``resource`` names its kind, such as ``Mission``."""
         return cls(code="not_found", message=f"{resource} not found")
 
     @classmethod
     def permission_denied(cls) -> "ErrorResponse":
-        """Refuse what this client may not ask for."""
+        """Make the response to a client that may not do what it asked for."""
         return cls(code="permission_denied", message="Permission denied")
 
     def with_details(self, details: Json) -> "ErrorResponse":
-        """Give the same response with other details."""
+        """Return the same response with other details."""
         return attrs.evolve(self, details=details)
 
 
@@ -102,9 +102,9 @@ class AuthResponse(Response):
     """``auth_result``: the answer to ``authenticate``.
 
     Attributes:
-        authenticated: Whether the token was good.
-        user_id: Whose token it was.
-        expires_at: Until when it is good, as text.
+        authenticated: Whether the token was accepted.
+        user_id: The user that it belongs to.
+        expires_at: Until when it is valid, as text.
     """
 
     authenticated: bool
@@ -124,7 +124,7 @@ class AuthResponse(Response):
 @subscription.response("subscriptions_result")
 @frozen(kw_only=True)
 class SubscriptionListResponse(Response):
-    """``subscriptions_result``: the topics that the connection subscribes to."""
+    """``subscriptions_result``: the topics that the connection is subscribed to."""
 
     subscriptions: tuple[str, ...]
 
@@ -132,14 +132,14 @@ class SubscriptionListResponse(Response):
 @session.response("session_info_result")
 @frozen(kw_only=True)
 class SessionInfoResponse(Response):
-    """``session_info_result``: what the server knows of the connection.
+    """``session_info_result``: what the server knows about the connection.
 
     Attributes:
         session_id: The connection's id.
         authenticated: Whether a token was accepted.
-        user_id: Whose.
-        subscriptions: The topics that it subscribes to.
-        connected_at: Since when it stands, as text.
+        user_id: The user that it belongs to.
+        subscriptions: The topics that it is subscribed to.
+        connected_at: When it was opened, as text.
     """
 
     session_id: UUID
@@ -161,15 +161,15 @@ class SessionInfoResponse(Response):
 @mission.response("mission_status_result")
 @frozen(kw_only=True)
 class MissionStatusResponse(Response):
-    """``mission_status_result``: how far a mission is.
+    """``mission_status_result``: the status and the progress of a mission.
 
     Attributes:
         mission_id: The mission.
-        status: What it is doing, as the server calls it.
-        current_spec: The spec at work.
-        completed_specs: How many specs are done.
-        total_specs: How many there are.
-        percentage: How much is done, in percent.
+        status: The status, in the server's words.
+        current_spec: The spec that is running.
+        completed_specs: How many specs are completed.
+        total_specs: How many there are in all.
+        percentage: The progress in percent.
         error: Why it failed.
     """
 

@@ -1,4 +1,4 @@
-"""Topics: what a client subscribes to. A topic covers all topics below it."""
+"""Topics: what a client subscribes to. A topic includes all topics below it."""
 
 from typing import Final
 from uuid import UUID
@@ -14,10 +14,10 @@ SYSTEM: Final = "system"
 
 
 def mission(mission_id: UUID) -> str:
-    """Give the topic of one mission's events: ``missions/<mission id>``."""
+    """Return the topic of one mission's events: ``missions/<mission id>``."""
     return f"{MISSIONS}/{mission_id}"
 
 
 def forge_session(session_id: UUID) -> str:
-    """Give the topic of one forge session's events: ``forge_sessions/<session id>``."""
+    """Return the topic of one forge session's events: ``forge_sessions/<session id>``."""
     return f"{FORGE_SESSIONS}/{session_id}"

@@ -1,4 +1,4 @@
-"""What a client does not know yet: kept whole, and written again with the same content.
+"""Messages and events that a client does not know: kept whole, and written unchanged.
 
 Rules:
 

@@ -1,10 +1,10 @@
-"""Help for the tests of an extension: messages made up, frames checked.
+"""Help for the tests of an extension: generated messages, and checks of frames.
 
 Rules:
 
 * What fails raises ``AssertionError`` with everything that is wrong, not only the first.
-* What is made up comes from the registry, so that it fits what is declared now.
-* Only what makes up messages needs hypothesis: ``pip install 'tachikoma-proto[testing]'``.
+* Messages are generated from the registry, so they fit the declarations.
+* Only what generates messages needs hypothesis: ``pip install 'tachikoma-proto[testing]'``.
 
 Example::
 

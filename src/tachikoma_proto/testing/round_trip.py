@@ -26,14 +26,14 @@ def check_round_trip(
     codec: Codec | None = None,
     examples: int = 50,
 ) -> None:
-    """Check that every message comes back from the wire as it was.
+    """Check that every message survives a round trip: encoding and decoding give an equal one.
 
     Args:
         source: The category, or the registry whose messages are all checked.
         types: Strategies for the values of declared scalars, and for any other type or class
             that needs another strategy than its shape gives.
-        codec: Writes and reads; one of the source with the default options if left out.
-        examples: How many messages of each class are made up.
+        codec: The codec; one for the source with the default options if left out.
+        examples: How many messages of each class are generated.
 
     Raises:
         AssertionError: A message comes back as another one, cannot be written, or is refused

@@ -7,17 +7,17 @@ from tachikoma_proto.messages import BUILTIN_CATEGORIES
 from tachikoma_proto.registry.registry import Registry
 
 Source: TypeAlias = Category | Registry | None
-"""A registry; a category, for a registry of it and the built-in ones; None for those alone."""
+"""A registry; or a category, for it and the built-in ones; or None, for the built-in ones only."""
 
 
 def registry_of(source: Source) -> Registry:
-    """Give the registry that a source stands for.
+    """Return the registry that a source stands for.
 
     Args:
         source: A registry, a category, or None.
 
     Raises:
-        RegistryError: The category cannot stand.
+        RegistryError: The category is declared wrongly.
     """
     if isinstance(source, Registry):
         return source

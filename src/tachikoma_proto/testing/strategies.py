@@ -64,7 +64,7 @@ _TEXT: Final = st.text(_CHARACTERS)
 def messages(
     cls: type[M], source: Source = None, *, types: Types | None = None
 ) -> st.SearchStrategy[M]:
-    """Make up messages of a class.
+    """Return a strategy for messages of a class.
 
     Args:
         cls: A class that the source holds.
@@ -73,7 +73,7 @@ def messages(
             that needs another strategy than its shape gives.
 
     Returns:
-        The strategy. Fields that have a default are left out at times.
+        The strategy. Fields that have a default are sometimes left out.
 
     Raises:
         LookupError: The source does not hold the class, or ``types`` lacks a declared scalar.
@@ -84,7 +84,7 @@ def messages(
 def envelopes(
     cls: type[M], source: Source = None, *, types: Types | None = None
 ) -> st.SearchStrategy[IncomingMessage[M] | OutgoingMessage[M]]:
-    """Make up messages of a class in the envelope of the side that says them.
+    """Return a strategy for messages of a class, in the envelope of the side that sends them.
 
     Args:
         cls: A class that the source holds.
@@ -124,7 +124,7 @@ def envelopes_of(
 
 
 def json_values() -> st.SearchStrategy[Any]:
-    """Make up free JSON, as a field of type ``Json`` may hold it."""
+    """Return a strategy for free JSON, as a field of type ``Json`` may hold it."""
     numbers = Narrowing().integers(-(2**63), 2**64 - 1) | Narrowing().floats(math.inf)
     scalars = st.none() | st.booleans() | numbers | _TEXT
     return st.recursive(
