@@ -1,4 +1,4 @@
-"""A server over the connections of websockets, with metrics for Prometheus.
+"""A server with metrics for Prometheus.
 
 Run it, look at http://127.0.0.1:9765/metrics, and stop it with SIGTERM or Ctrl+C:
 
@@ -7,21 +7,19 @@ Run it, look at http://127.0.0.1:9765/metrics, and stop it with SIGTERM or Ctrl+
 The port of the metrics is in METRICS_PORT, 9765 unless it is given; 0 takes a free one.
 """
 
-import asyncio
-import logging
 import os
-import signal
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
-from shared import CONFIG, MAX_FRAME, Options, make_server, read_options
-from websockets import Origin
-from websockets.asyncio.server import serve
+from shared import CONFIG, MAX_FRAME, make_server, read_options
 
 import tachikoma_proto as tp
 
-SESSIONS = Gauge("tachikoma_sessions", "Connections that stand")
-RECEIVED = Counter("tachikoma_received_bytes", "Bytes of the frames that came")
+SESSIONS = Gauge("tachikoma_sessions", "Open connections")
+RECEIVED = Counter("tachikoma_received_bytes", "Bytes of the frames that were received")
 SENT = Counter("tachikoma_sent_bytes", "Bytes of the frames that were sent")
+LATENCY = Histogram("tachikoma_command_seconds", "Time from a command to its response", ["type"])
+SLOW = Counter("tachikoma_slow_consumers", "Clients disconnected since they did not read")
+REFUSED = Counter("tachikoma_refused_tokens", "Tokens that were refused")
 DEPTH = Histogram(
     "tachikoma_queue_depth",
     "Frames that wait in a session's queue, whenever one is queued",
@@ -57,36 +55,21 @@ class PrometheusMetrics(tp.Metrics):
         """Note how long the queue is."""
         DEPTH.observe(depth)
 
+    def command_handled(self, message_type: str, seconds: float) -> None:
+        """Note how long a command took."""
+        LATENCY.labels(type=message_type).observe(seconds)
+
+    def authentication_failed(self) -> None:
+        """Count a refused token."""
+        REFUSED.inc()
+
+    def slow_consumer_disconnected(self) -> None:
+        """Count a client that did not read."""
+        SLOW.inc()
+
     def error(self, code: str) -> None:
         """Count an error."""
         ERRORS.labels(code=code).inc()
-
-
-async def run(server: tp.Server, options: Options) -> None:
-    """Serve until a signal comes.
-
-    Args:
-        server: Serves the connections.
-        options: Where, and for whom.
-    """
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    frames = logging.getLogger("tachikoma.frames")
-    frames.setLevel(logging.INFO)  # at DEBUG, frames are logged, and so tokens
-    async with (
-        serve(
-            server.handle,
-            sock=options.listen(),
-            origins=[None, *map(Origin, options.origins)],
-            max_size=MAX_FRAME,
-            compression=None,
-            ping_interval=None,  # the session has its own
-            logger=frames,
-        ),
-        server,
-    ):
-        await stopped.wait()
 
 
 def main() -> None:
@@ -95,7 +78,8 @@ def main() -> None:
     port = int(os.environ.get("METRICS_PORT", "9765"))
     metrics, _ = start_http_server(port, addr=options.host)
     print(f"http://{options.host}:{metrics.server_port}/metrics", flush=True)
-    asyncio.run(run(make_server(options.token, PrometheusMetrics()), options))
+    server = make_server(options.token, PrometheusMetrics())
+    tp.run(server, sock=options.listen(), origins=options.origins, max_size=MAX_FRAME)
 
 
 if __name__ == "__main__":

@@ -50,16 +50,6 @@ class Options:
         print(f"ws://{self.host}:{listener.getsockname()[1]}", flush=True)
         return listener
 
-    def is_welcome(self, origin: str | None) -> bool:
-        """Tell whether a connection may be opened from an origin.
-
-        Browsers say which page opens a connection, and let any page open one; others say nothing.
-
-        Args:
-            origin: The header of that name; None if there is none.
-        """
-        return origin is None or origin in self.origins
-
 
 def read_options(description: str | None) -> Options:
     """Read the command line and the environment.

@@ -33,6 +33,7 @@ TachikomaError secret
 CallNext ConnectionRequest current_message current_session
 ClientConfig ClientSession ConnectionLostError Disconnected EventsMissed EventStream Hub Metrics
 Reconnected ServerSession SubscriptionLost SubscriptionRestored Transport
+run serve
 """.split()
 
 

@@ -139,6 +139,10 @@ if TYPE_CHECKING:
     from tachikoma_proto.server.server import (
         Server as Server,
     )
+    from tachikoma_proto.server.serving import (
+        run as run,
+        serve as serve,
+    )
     from tachikoma_proto.session.client_session import (
         ClientSession as ClientSession,
     )
@@ -256,6 +260,7 @@ _MODULES: Final = {
     "session.metrics": ("Metrics",),
     "registry.registry": ("Registry",),
     "server.server": ("Server",),
+    "server.serving": ("run", "serve"),
     "session.client_session": ("ClientSession",),
     "session.config": ("ClientConfig", "ServerConfig"),
     "session.hub": ("Hub",),

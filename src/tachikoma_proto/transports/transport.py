@@ -14,9 +14,20 @@ Rules:
 * Whatever a transport raises means that the connection is lost.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import logging
+import re
+import socket
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from http.cookies import CookieError, SimpleCookie
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 from urllib.parse import parse_qsl, urlsplit
 
 from attrs import field, frozen
@@ -174,3 +185,95 @@ def format_address(peername: object) -> str | None:
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         case _:
             return None
+
+
+RefuseRequest: TypeAlias = Callable[[ConnectionRequest], tuple[int, str] | None]
+"""Returns the HTTP status and the text that answer a handshake instead of a connection."""
+
+HandleTransport: TypeAlias = Callable[[CallbackTransport], Awaitable[None]]
+"""Serves a connection, such as ``server.handle``."""
+
+
+class Listener(Protocol):
+    """A listening server of a backend."""
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The listening sockets."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening, and wait until the connections have ended."""
+
+
+def encode_frames(texts: Iterable[str]) -> bytes:
+    """Return text frames as a server sends them: a header and the text, without a mask.
+
+    Args:
+        texts: The texts of the frames.
+    """
+    parts: list[bytes] = []
+    for text in texts:
+        data = text.encode()
+        size = len(data)
+        if size < 126:
+            parts.append(bytes((0x81, size)))
+        elif size < 65536:
+            parts.append(b"\x81\x7e" + size.to_bytes(2))
+        else:
+            parts.append(b"\x81\x7f" + size.to_bytes(8))
+        parts.append(data)
+    return b"".join(parts)
+
+
+def quiet_logger(name: str, level: int = logging.WARNING) -> logging.Logger:
+    """Return a logger for a WebSocket library that logs no frames, and so no tokens.
+
+    Args:
+        name: The library.
+        level: Below which level it logs nothing.
+    """
+    logger = logging.getLogger(f"tachikoma_proto.transports.{name}")
+    logger.setLevel(level)
+    return logger
+
+
+Origins: TypeAlias = Sequence[str | re.Pattern[str]]
+"""The values of ``Origin`` that are allowed; ``"*"`` allows any."""
+
+
+class Handler(Protocol):
+    """What serves connections: a server, as transports know it."""
+
+    async def handle(self, transport: Transport, /) -> None:
+        """Serve a connection until it ends."""
+
+    async def close(self) -> None:
+        """Close all connections in order."""
+
+
+def is_origin_allowed(request: ConnectionRequest, origins: Origins | None) -> bool:
+    """Return whether a page may connect, so that others' pages cannot use a visitor's cookies.
+
+    Args:
+        request: The handshake. Clients that are no browsers send no origin, and are let in.
+        origins: The origins that are allowed: exact values, or regular expressions that match
+            them whole. If None, the page has to come from the host that it connects to.
+
+    Raises:
+        TypeError: One origin is given instead of a sequence of them.
+    """
+    if isinstance(origins, str):
+        raise TypeError("origins is a sequence of origins, not one of them")
+    origin = request.headers.get("origin")
+    if origin is None:
+        return True
+    if origins is None:
+        host = request.headers.get("host", "").lower()
+        return bool(host) and urlsplit(origin).netloc.lower() == host
+    return any(
+        allowed in ("*", origin)
+        if isinstance(allowed, str)
+        else allowed.fullmatch(origin) is not None
+        for allowed in origins
+    )
