@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import frozen
 from support.cli_vault import Box, FillVault, VaultOpened, vault
 
 import tachikoma_proto as tp
@@ -160,6 +161,22 @@ class TestSecrets:
             record = capture(codec.encode(payload), sender, registry)
             assert SECRET not in record.to_line()
             assert record.masked == ("$.payload.box.code",)
+
+    def test_secrets_in_arrays_and_maps_are_masked(self) -> None:
+        safe = tp.Category("safe", topic="safes")
+
+        @safe.event("opened")
+        @frozen(kw_only=True)
+        class SafeOpened(tp.Event):
+            boxes: tuple[Box, ...]
+            by_name: dict[str, Box]
+
+        registry = tp.Registry([safe])
+        box = Box(name="a", code=SECRET)
+        frame = tp.Codec(registry).encode(SafeOpened(boxes=(box,), by_name={"x y": box}))
+        record = capture(frame, Sender.SERVER, registry)
+        assert SECRET not in record.to_line()
+        assert record.masked == ("$.payload.boxes[0].code", '$.payload.by_name["x y"].code')
 
     def test_a_field_that_is_called_as_a_secret_of_another_message_stays(self) -> None:
         registry = tp.Registry([vault])  # its boxes have a secret 'code', and errors a plain one

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,15 @@ from support.cli_server import MISSION, OTHER, PATIENCE, TOKEN, ServerThread, pr
 from support.cli_tls import server_context, write_certificate
 from support.cli_vault import Box, FillVault, Lid, VaultOpened, vault
 from websockets.exceptions import InvalidMessage
+from websockets.sync.server import ServerConnection, serve as sync_serve
 
 from tachikoma_proto.cli.target import failure_reason
+from tachikoma_proto.client.streams import (
+    EventsMissed,
+    Reconnected,
+    SubscriptionLost,
+    SubscriptionRestored,
+)
 
 DEMO = [*COMMAND, "demo", "--speed", "1000"]
 ESCAPE = "\x1b["
@@ -257,6 +264,58 @@ class TestWatch:
         assert "wr0ng" not in err
         assert "no longer takes the token" not in err, "it is said once"
 
+    def test_topics_that_are_refused_later_are_told_and_come_back(self) -> None:
+        with running() as server:
+            process = started("watch", server.url, "--count", "1")
+            wait_for(process.stderr, "watching missions, forge_sessions, system")
+        with running(server.port, refused_topics={"system"}):
+            wait_for(process.stderr, "the server refuses system")
+        with running(server.port) as server:
+            wait_for(process.stderr, "connected again")
+            server.publish(progress(), to=3)
+            out, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert "MissionProgress" in out
+
+    @pytest.mark.parametrize(
+        ("notice", "text"),
+        [
+            (EventsMissed(count=3), "3 events came too fast, and are missing"),
+            (
+                SubscriptionLost(topic="system", code="x", message="not\x1bnow"),
+                r"the server ended system: not\x1bnow",
+            ),
+            (SubscriptionRestored(topic="system"), "system is back; events may be missing"),
+            (Reconnected(attempts=2), "connected again at attempt 2"),
+            (
+                Reconnected(attempts=2, lost=("missions", "system"), refused=("system",)),
+                "connected again at attempt 2; events may be missing on missions, system; "
+                "the server refuses system",
+            ),
+        ],
+    )
+    def test_what_the_client_has_to_say_is_told(
+        self,
+        server: ServerThread,
+        notice: tp.Event,
+        text: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        messages = tp.Client.messages
+
+        async def with_notice(client: tp.Client) -> AsyncIterator[tp.OutgoingMessage[tp.Event]]:
+            yield tp.OutgoingMessage(type="client", payload=notice)
+            async for message in messages(client):
+                yield message  # type: ignore[misc]
+
+        monkeypatch.setattr(tp.Client, "messages", with_notice)
+        server.publish(progress(), to=3)
+        assert main(["watch", server.url, "--count", "1"]) == 0
+        out, err = capsys.readouterr()
+        assert f"tachikoma-proto: {text}\n" in err
+        assert len(out.splitlines()) == 1, "a notice is no event"
+
     def test_interrupted(self, server: ServerThread) -> None:
         process = started("watch", server.url, program=INTERRUPTIBLE)
         wait_for(process.stderr, "watching")
@@ -389,6 +448,29 @@ class TestSend:
         assert out == ""
         assert fault in err
         assert TOKEN not in err
+
+
+def test_a_reply_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TACHIKOMA_TOKEN")
+    codec = tp.Codec()
+
+    def acknowledge(websocket: ServerConnection) -> None:
+        for frame in websocket:
+            request = codec.decode_command(frame)
+            websocket.send(codec.encode(tp.AckResponse.ok(), reply_to=request.id))
+
+    with sync_serve(acknowledge, "127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=listener.serve_forever)
+        thread.start()
+        port = listener.socket.getsockname()[1]
+        try:
+            assert main(["send", f"ws://127.0.0.1:{port}", "ping"]) == 2
+        finally:
+            listener.shutdown()
+            thread.join(PATIENCE)
+    assert "the reply cannot be read: " in capsys.readouterr().err
 
 
 def untrusted(text: str) -> ssl.SSLCertVerificationError:

@@ -177,7 +177,7 @@ class _Watch:
         async with target.connected(codec, ClientConfig(), self._view.notify) as client:
             messages = client.messages()
             watched = await self._subscribe(client)
-            self._view.notify(f"watching {', '.join(map(printable, watched))}")
+            self._view.notify(f"watching {_listed(watched)}")
             try:
                 await self._show(messages)
             except RemoteError as error:
@@ -191,7 +191,7 @@ class _Watch:
             refusal = await _refusal(client, subscription)
             if not refusal:
                 watched.append(subscription.topic)
-            elif self._must_have_all or TOKEN_HINT in refusal:
+            elif self._must_have_all:
                 raise CliError(refusal)
             else:
                 self._view.notify(refusal)
@@ -214,12 +214,11 @@ class _Watch:
             match message.payload:
                 case Disconnected():
                     pass  # the client's warning is shown
-                case Reconnected(attempts=attempts, refused=refused):
+                case Reconnected(attempts=attempts, lost=lost, refused=refused):
                     view.clear()
-                    without = f"; the server refuses {', '.join(refused)}" if refused else ""
-                    view.notify(
-                        f"connected again at attempt {attempts}; events may be missing{without}"
-                    )
+                    holes = f"; events may be missing on {_listed(lost)}" if lost else ""
+                    refusals = f"; the server refuses {_listed(refused)}" if refused else ""
+                    view.notify(f"connected again at attempt {attempts}{holes}{refusals}")
                 case SubscriptionLost(topic=topic, message=reason):
                     view.clear()
                     view.notify(f"the server ended {printable(topic)}: {printable(reason)}")
@@ -239,14 +238,24 @@ class _Watch:
                         return
 
 
+def _listed(topics: Iterable[str]) -> str:
+    return ", ".join(map(printable, topics))
+
+
 async def _refusal(client: "Client", subscription: Subscribe) -> str:
-    """Subscribe, and say why the server refuses; nothing if it does not."""
+    """Subscribe, and say why the server refuses; nothing if it does not.
+
+    Raises:
+        CliError: It refuses everything, since there is no token.
+    """
     topic = printable(subscription.topic)
     try:
         ack = await client.subscribe(subscription.topic, filters=subscription.filters)
     except (RemoteError, ProtocolError) as error:
-        hint = f" ({TOKEN_HINT})" if error.code == "auth_required" else ""
-        return f"{topic} cannot be watched: {printable(str(error))}{hint}"
+        text = f"{topic} cannot be watched: {printable(str(error))}"
+        if error.code == "auth_required":
+            raise CliError(f"{text} ({TOKEN_HINT})") from None
+        return text
     if not ack.success:
         return f"{topic} cannot be watched: {printable(ack.message or 'refused')}"
     return ""

@@ -2,13 +2,11 @@
 
 import asyncio
 import secrets
-import socket
 import sys
 from typing import Final
 from uuid import uuid4
 
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import serve
 
 from tachikoma_proto.cli.demo.scenario import Scenario, Unexpected, expect
 from tachikoma_proto.cli.demo.simulation import Simulation
@@ -19,6 +17,7 @@ from tachikoma_proto.client import Client
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.registry.registry import Registry
+from tachikoma_proto.server.serving import serve
 from tachikoma_proto.session import ClientConfig
 from tachikoma_proto.transports.transport import Transport
 
@@ -64,17 +63,11 @@ async def perform(registry: Registry, speed: float) -> int:
 async def _converse(codec: Codec, transcript: Transcript, step: float) -> Scenario:
     token = secrets.token_urlsafe()
     simulation = Simulation(codec, token, uuid4(), step)
-    handle = simulation.server.handle
-    async with serve(handle, HOST, 0, ping_interval=None) as listener, simulation:
-        (listening,) = listener.sockets
-        address = listening.getsockname()
-        url = f"ws://{HOST}:{address[1]}"
-        print(f"a server on {url} and its client; the token is random\n")
+    async with simulation, serve(simulation.server, HOST, 0) as listener:
+        print(f"a server on {listener.url} and its client; the token is random\n")
 
         async def open_transport() -> Transport:
-            # With a socket of its own, websockets looks for no proxy.
-            open_socket = socket.create_connection(address)
-            websocket = await connect(url, sock=open_socket, ping_interval=None)
+            websocket = await connect(listener.url, proxy=None, ping_interval=None)
             return TranscribedTransport(websocket, transcript)
 
         config = ClientConfig(reconnect=False, ping_interval=None)
