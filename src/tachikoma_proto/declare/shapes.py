@@ -100,7 +100,7 @@ class Text(Leaf):
         """Return what was expected instead of a value, or None if the field may hold it."""
         if not isinstance(value, str):
             return self.expected
-        return None if is_text(value) else "text without lone surrogates"
+        return None if value.isascii() or is_text(value) else "text without lone surrogates"
 
 
 @frozen
@@ -128,11 +128,8 @@ class Integer(Leaf):
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
-        if isinstance(value, int) and not isinstance(value, bool):
-            number = int.__int__(value)
-            if self.low <= number <= self.high:
-                return None
-        return self.expected
+        is_integer = type(value) is int or (isinstance(value, int) and not isinstance(value, bool))
+        return None if is_integer and self.low <= value <= self.high else self.expected
 
 
 @frozen
@@ -148,10 +145,12 @@ class Number(Leaf):
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if is_number and is_finite(value) and -self.limit < float(value) < self.limit:
-            return None
-        return self.expected
+        if type(value) is not float:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not is_finite(value):
+                return self.expected
+            value = float(value)
+        return None if -self.limit < value < self.limit else self.expected
 
 
 @frozen

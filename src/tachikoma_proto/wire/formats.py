@@ -23,7 +23,7 @@ import datetime as clock
 import re
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID, SafeUUID, uuid4
 
 from tachikoma_proto.errors import FieldError, InvalidMessageError
 
@@ -69,6 +69,10 @@ MAX_TEXT_TIME: Final = 100
 """How many characters a text time may have; dateutil takes long over long texts."""
 
 
+_set: Final = object.__setattr__
+_UNKNOWN: Final = SafeUUID.unknown
+
+
 def parse_uuid(text: str) -> UUID | None:
     """Read a UUID in one of the contract's forms.
 
@@ -79,12 +83,20 @@ def parse_uuid(text: str) -> UUID | None:
         The UUID, or None if the text is in none of the forms.
     """
     match = _UUID.fullmatch(text)
-    return UUID(match[match.lastindex or 0]) if match else None
+    if match is None:
+        return None
+    digits = match[match.lastindex or 0].replace("-", "")
+    # Without the constructor, which would take twice as long to check what the pattern has checked.
+    uuid = UUID.__new__(UUID)
+    _set(uuid, "int", int(digits, 16))
+    _set(uuid, "is_safe", _UNKNOWN)
+    return uuid
 
 
 def format_uuid(uuid: UUID) -> str:
     """Write a UUID: lower case, with hyphens."""
-    return str(uuid)
+    pairs = uuid.int.to_bytes(16).hex("-", 2)  # in half the time of str(uuid)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"
 
 
 def new_uuid() -> UUID:
@@ -132,8 +144,9 @@ def format_timestamp(moment: clock.datetime) -> str | None:
             moment = moment.astimezone(UTC)
         except (OverflowError, ValueError):
             return None
-    text = moment.replace(tzinfo=None).isoformat()
-    return f"{text[:-3] if moment.microsecond and not moment.microsecond % 1000 else text}Z"
+    text, micros = moment.isoformat(), moment.microsecond
+    end = -len("000+00:00") if micros and not micros % 1000 else -len("+00:00")
+    return f"{text[:end]}Z"
 
 
 def utc_now() -> clock.datetime:

@@ -66,7 +66,8 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
         MessageTooLargeError: It is larger than ``max_size``.
         TypeError: It is neither text nor bytes, which is the caller's mistake.
     """
-    text = _text_of(frame, max_size)
+    is_usual = type(frame) is str and len(frame) <= max_size and frame.isascii()
+    text: Any = frame if is_usual else _text_of(frame, max_size)
     if is_too_deep(text):
         raise _invalid(f"at most {MAX_DEPTH} levels of nesting", text)
     try:

@@ -315,7 +315,7 @@ def _check_leaf(leaf: Leaf) -> _Check:
 
     def check(value: Any, path: Path, faults: _Faults) -> Any:
         try:
-            return structure(value)
+            return structure(value, None)
         except Mismatch as mismatch:
             return faults.add(path, mismatch.expected)
 

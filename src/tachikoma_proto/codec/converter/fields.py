@@ -15,8 +15,9 @@ Rules:
 """
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 from cattrs import Converter
 
@@ -43,12 +44,13 @@ from tachikoma_proto.declare.shapes import (
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.formats import (
+    DATETIME,
     format_timestamp,
     format_uuid,
     parse_timestamp,
     parse_uuid,
 )
-from tachikoma_proto.wire.json_values import to_builtins
+from tachikoma_proto.wire.json_values import PLAIN, to_builtins
 
 Structure: TypeAlias = Callable[[Any, Any], Any]
 """A structure hook: takes builtins and the type."""
@@ -120,8 +122,7 @@ def structure_hook(shape: Shape, converter: Converter) -> Structure:
         case Map(_, inner):
             return _structure_map(structure_hook(inner, converter))
         case Leaf():
-            structure = structure_leaf(shape)
-            return lambda value, _: structure(value)
+            return structure_leaf(shape)
         case _:
             cls = shape.type
             return lambda value, _: converter.structure(value, cls)
@@ -142,6 +143,8 @@ def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
             return _unstructure_array(shape, unstructure_hook(shape.inner, converter))
         case Map(_, inner):
             return _unstructure_map(unstructure_hook(inner, converter))
+        case Timestamp():
+            return _unstructure_timestamp(shape)
         case Leaf():
             return _unstructure_leaf(shape)
         case _:
@@ -149,8 +152,8 @@ def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
             return lambda value: converter.unstructure(value, unstructure_as=cls)
 
 
-def structure_leaf(leaf: Leaf) -> Unstructure:
-    """Return what makes a leaf's value from the wire's, or raises ``Mismatch``.
+def structure_leaf(leaf: Leaf) -> Structure:
+    """Return the hook that structures a leaf.
 
     Args:
         leaf: The leaf.
@@ -158,14 +161,16 @@ def structure_leaf(leaf: Leaf) -> Unstructure:
     match leaf:
         case Text() | Boolean():
             return _exactly(str if isinstance(leaf, Text) else bool, leaf.expected)
-        case Integer() | Number():
-            return _structure_number(leaf)
+        case Integer():
+            return _structure_number(leaf, (int,), int)
+        case Number():
+            return _structure_number(leaf, (int, float), float)
         case Identifier():
             return _structure_text(parse_uuid, leaf.expected)
         case Timestamp():
             return _structure_text(parse_timestamp, leaf.expected)
         case FreeJson():
-            return lambda value: value
+            return lambda value, _: value
         case Choice():
             return _structure_choice(leaf)
         case Custom():
@@ -174,8 +179,8 @@ def structure_leaf(leaf: Leaf) -> Unstructure:
             raise TypeError(f"no hook for {leaf!r}")
 
 
-def _exactly(cls: type, expected: str) -> Unstructure:
-    def structure(value: Any) -> Any:
+def _exactly(cls: type, expected: str) -> Structure:
+    def structure(value: Any, _: Any) -> Any:
         if type(value) is cls:
             return value
         raise Mismatch(expected)
@@ -183,19 +188,21 @@ def _exactly(cls: type, expected: str) -> Unstructure:
     return structure
 
 
-def _structure_number(leaf: Integer | Number) -> Unstructure:
-    classes, make = ((int,), int) if isinstance(leaf, Integer) else ((int, float), float)
+def _structure_number(
+    leaf: Integer | Number, classes: tuple[type, ...], make: Callable[[Any], Any]
+) -> Structure:
+    refusal, expected = leaf.refusal, leaf.expected
 
-    def structure(value: Any) -> Any:
-        if type(value) in classes and leaf.refusal(value) is None:
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) in classes and refusal(value) is None:
             return make(value)
-        raise Mismatch(leaf.expected)
+        raise Mismatch(expected)
 
     return structure
 
 
-def _structure_text(parse: Callable[[str], Any], expected: str) -> Unstructure:
-    def structure(value: Any) -> Any:
+def _structure_text(parse: Callable[[str], Any], expected: str) -> Structure:
+    def structure(value: Any, _: Any) -> Any:
         parsed = parse(value) if type(value) is str else None
         if parsed is None:
             raise Mismatch(expected)
@@ -204,55 +211,76 @@ def _structure_text(parse: Callable[[str], Any], expected: str) -> Unstructure:
     return structure
 
 
-def _structure_choice(leaf: Choice) -> Unstructure:
+def _structure_choice(leaf: Choice) -> Structure:
     # Keyed by type too: to Python True, 1 and 1.0 are the same key.
     members = {(type(wire), wire): value for wire, value in leaf.members}
+    expected = leaf.expected
 
-    def structure(value: Any) -> Any:
-        if type(value) in (str, int):
-            try:
-                return members[type(value), value]
-            except KeyError:
-                pass
-        raise Mismatch(leaf.expected)
+    def structure(value: Any, _: Any) -> Any:
+        key = type(value), value
+        if type(value) in (str, int) and key in members:
+            return members[key]
+        raise Mismatch(expected)
 
     return structure
 
 
-def _structure_custom(leaf: Custom) -> Unstructure:
+def _structure_custom(leaf: Custom) -> Structure:
     structure_wire, read = structure_leaf(leaf.wire), leaf.scalar.read
-    cls = leaf.scalar.runtime_class
+    cls, expected = leaf.scalar.runtime_class, leaf.expected
 
-    def structure(value: Any) -> Any:
-        wire = structure_wire(value)
+    def structure(value: Any, _: Any) -> Any:
+        wire = structure_wire(value, None)
         try:
             made = read(wire)
         except REFUSALS:
-            raise Mismatch(leaf.expected) from None
+            raise Mismatch(expected) from None
         if not isinstance(made, cls):
-            raise Mismatch(leaf.expected)
+            raise Mismatch(expected)
         return made
 
     return structure
 
 
 def _unstructure_leaf(leaf: Leaf) -> Unstructure:
-    convert = _converter_of(leaf)
+    refuse, convert, plain = leaf.refusal, _to_wire(leaf), _PLAIN_CLASSES.get(type(leaf))
 
     def unstructure(value: Any) -> Any:
-        refusal = leaf.refusal(value)
+        refusal = refuse(value)
         if refusal is not None:
             raise Mismatch(refusal)
-        return convert(value)
+        return value if type(value) is plain else convert(value)
 
     return unstructure
 
 
-def _converter_of(leaf: Leaf) -> Unstructure:
+_PLAIN_CLASSES: Final[Mapping[type[Leaf], type]] = MappingProxyType(
+    {Text: str, Boolean: bool, Integer: int, Number: float}
+)
+"""The class of what stands on the wire as it is."""
+
+
+def _unstructure_timestamp(leaf: Timestamp) -> Unstructure:
+    """Return the hook that writes a time; to ask for a refusal first would format it twice."""
+
+    def unstructure(value: Any) -> str:
+        text = format_timestamp(value) if isinstance(value, DATETIME) else None
+        if text is None:
+            raise Mismatch(leaf.refusal(value) or leaf.expected)
+        return text
+
+    return unstructure
+
+
+def _to_wire(leaf: Leaf) -> Unstructure:
     """Return what makes the wire's value from one that the leaf does not refuse."""
     match leaf:
+        case Text():
+            return PLAIN[str]
+        case Integer():
+            return PLAIN[int]
         case Number():
-            return lambda value: float(value)
+            return float
         case Identifier():
             return format_uuid
         case Timestamp():
@@ -260,8 +288,8 @@ def _converter_of(leaf: Leaf) -> Unstructure:
         case Choice():
             return leaf.wire_of
         case Custom():
-            write, convert_wire = leaf.scalar.write, _converter_of(leaf.wire)
-            return lambda value: convert_wire(write(value))
+            write, wire_to_wire = leaf.scalar.write, _to_wire(leaf.wire)
+            return lambda value: wire_to_wire(write(value))
         case _:
             return to_builtins
 

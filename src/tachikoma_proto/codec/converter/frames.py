@@ -16,9 +16,12 @@ Rules:
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from json.encoder import encode_basestring
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 from cattrs import Converter
 
@@ -40,9 +43,14 @@ from tachikoma_proto.declare.declarations import (
     MessageKind,
     Sender,
 )
-from tachikoma_proto.declare.shapes import Maybe, Record, RecordField
+from tachikoma_proto.declare.shapes import TIMESTAMP_LEAF, UUID_LEAF, Record
 from tachikoma_proto.errors import FieldError
-from tachikoma_proto.messages.envelope import Envelope, IncomingMessage, OutgoingMessage
+from tachikoma_proto.messages.envelope import (
+    Envelope,
+    IncomingMessage,
+    OutgoingMessage,
+    Position,
+)
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.json_values import find_json_faults, to_builtins
@@ -55,6 +63,7 @@ AnyEnvelope: TypeAlias = Envelope[Any] | IncomingMessage[Any]
 _StructurePayload: TypeAlias = Callable[[dict[str, Any]], Any]
 """Structures the payload of a frame."""
 
+_EXPONENT: Final = re.compile(r"e[+-][0-9]{2,3}[],}]")
 _STRING_OR_EXPONENT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|e([+-])0*')
 
 
@@ -70,8 +79,9 @@ class FrameReader:
         self._registry = registry
         self._converter = converter
         self._forbids_unknown = converter.forbid_extra_keys
-        self._incoming = _hooks(INCOMING, structure_hook, converter)
-        self._outgoing = _hooks(OUTGOING, structure_hook, converter)
+        self._uuid = structure_hook(UUID_LEAF, converter)
+        self._timestamp = structure_hook(TIMESTAMP_LEAF, converter)
+        self._position = structure_hook(Record(Position), converter)
         # By message type, made when first met; of those that the registry holds.
         self._commands: dict[str, _StructurePayload] = {}
         self._server_messages: dict[str, _StructurePayload] = {}
@@ -86,7 +96,13 @@ class FrameReader:
             ValueError: The frame is not what the contract says; so for the others of ``REFUSALS``.
         """
         structure = self._commands.get(frame["type"]) or self._command(frame)
-        return IncomingMessage(**_members(self._incoming, frame), payload=structure(frame))
+        message_id, timestamp = frame.get("id"), frame.get("timestamp")
+        return IncomingMessage(
+            id=None if message_id is None else self._uuid(message_id, UUID),
+            type=frame["type"],
+            timestamp=None if timestamp is None else self._timestamp(timestamp, datetime),
+            payload=structure(frame),
+        )
 
     def server_message(self, frame: dict[str, Any]) -> OutgoingMessage[ServerPayload]:
         """Structure what a server sent.
@@ -99,10 +115,17 @@ class FrameReader:
         """
         message_type = frame["type"]
         structure = self._server_messages.get(message_type) or self._server_message(message_type)
-        if is_bare(frame) and self._is_keepalive(frame):
-            members = _members(self._incoming, frame)
-            return OutgoingMessage(type=members["type"], payload=structure(frame))
-        return OutgoingMessage(**_members(self._outgoing, frame), payload=structure(frame))
+        if "id" not in frame and self._is_keepalive(frame):
+            return OutgoingMessage(type=message_type, payload=structure(frame))
+        reply_to, position = frame.get("reply_to"), frame.get("position")
+        return OutgoingMessage(
+            id=self._uuid(frame["id"], UUID),
+            type=message_type,
+            timestamp=self._timestamp(frame["timestamp"], datetime),
+            reply_to=None if reply_to is None else self._uuid(reply_to, UUID),
+            position=None if position is None else self._position(position, Position),
+            payload=structure(frame),
+        )
 
     def _command(self, frame: dict[str, Any]) -> _StructurePayload:
         declaration = declared_as(self._registry, Sender.CLIENT, frame)
@@ -160,8 +183,10 @@ class FrameReader:
         return structure
 
     def _is_keepalive(self, frame: dict[str, Any]) -> bool:
+        """Return whether a server's frame is a bare keepalive."""
         declaration = declared_as(self._registry, Sender.SERVER, frame)
-        return declaration is not None and declaration.kind is MessageKind.KEEPALIVE
+        is_keepalive = declaration is not None and declaration.kind is MessageKind.KEEPALIVE
+        return is_keepalive and is_bare(frame)
 
     def _refuse_unknown(self, frame: dict[str, Any], known: frozenset[str]) -> None:
         if not known.issuperset(frame):
@@ -179,8 +204,10 @@ class FrameWriter:
     def __init__(self, registry: Registry, converter: Converter) -> None:
         self._registry = registry
         self._converter = converter
-        self._incoming = _hooks(INCOMING, unstructure_hook, converter)
-        self._outgoing = _hooks(OUTGOING, unstructure_hook, converter)
+        self._uuid = unstructure_hook(UUID_LEAF, converter)
+        self._timestamp = unstructure_hook(TIMESTAMP_LEAF, converter)
+        self._position = unstructure_hook(Record(Position), converter)
+        self._fitting: dict[tuple[type, type, str], Callable[[Any], dict[str, Any]]] = {}
 
     def frame(self, envelope: AnyEnvelope) -> dict[str, Any]:
         """Unstructure a message as the JSON object of its frame.
@@ -192,37 +219,46 @@ class FrameWriter:
         Raises:
             ValueError: A peer could not read it; so for the others of ``REFUSALS``.
         """
+        payload = envelope.payload
+        unstructure = self._fitting.get((type(envelope), type(payload), envelope.type))
+        if unstructure is None:
+            unstructure = self._unstructure(envelope)
+        frame: dict[str, Any] = {}
+        outgoing = envelope if isinstance(envelope, OutgoingMessage) else None
+        if envelope.id is not None or outgoing is not None:
+            frame["id"] = self._uuid(envelope.id)
+        frame["type"] = envelope.type
+        if envelope.timestamp is not None or outgoing is not None:
+            frame["timestamp"] = self._timestamp(envelope.timestamp)
+        if outgoing is not None and outgoing.reply_to is not None:
+            frame["reply_to"] = self._uuid(outgoing.reply_to)
+        frame |= unstructure(payload)
+        if outgoing is not None and outgoing.position is not None:
+            frame["position"] = self._position(outgoing.position)
+        return frame
+
+    def _unstructure(self, envelope: AnyEnvelope) -> Callable[[Any], dict[str, Any]]:
+        """Return what gives the rest of the frame, for a payload that goes with its envelope."""
         misfit = self.misfit(envelope)
         if misfit is not None:
             raise Mismatch(misfit.expected)
-        hooks = self._outgoing if isinstance(envelope, OutgoingMessage) else self._incoming
-        frame = {}
-        for name, (hook, is_optional) in hooks.items():
-            value = getattr(envelope, name)
-            if value is not None or not is_optional:
-                frame[name] = hook(value)
-        position = frame.pop("position", None)  # it is written last
-        payload = envelope.payload
-        if isinstance(payload, (UnknownMessage, UnknownEvent)):
-            frame |= free_members(payload)
-        else:
-            members = self.payload(payload)
-            if members or not self._is_keepalive(type(payload)):
-                frame["payload"] = members
-        if position is not None:
-            frame["position"] = position
-        return frame
+        cls = type(envelope.payload)
+        if issubclass(cls, (UnknownMessage, UnknownEvent)):
+            return free_members
+        hook = self._converter.get_unstructure_hook(cls)
+        if self._is_keepalive(cls):
 
-    def payload(self, payload: Any) -> Any:
-        """Unstructure a payload of the registry.
+            def unstructure_keepalive(payload: Any) -> dict[str, Any]:
+                members = hook(payload)
+                return {"payload": members} if members else {}
 
-        Args:
-            payload: A command, event or response.
+            return unstructure_keepalive
 
-        Raises:
-            ValueError: A peer could not read it; so for the others of ``REFUSALS``.
-        """
-        return self._converter.unstructure(payload, unstructure_as=type(payload))
+        def unstructure(payload: Any) -> dict[str, Any]:
+            return {"payload": hook(payload)}
+
+        self._fitting[type(envelope), cls, envelope.type] = unstructure
+        return unstructure
 
     def misfit(self, envelope: AnyEnvelope) -> FieldError | None:
         """Return what is wrong about a payload and its envelope together, or None.
@@ -231,7 +267,7 @@ class FrameWriter:
             envelope: The message.
         """
         payload = envelope.payload
-        sender = _sender_of(envelope)
+        sender = _SENDERS.get(type(envelope))
         if isinstance(payload, (UnknownMessage, UnknownEvent)):
             message_type, may_send = payload.type, sender is not Sender.CLIENT
         else:
@@ -323,8 +359,9 @@ def to_text(frame: dict[str, Any]) -> str:
         frame: Builtins, as the hooks return them.
     """
     text = "".join(_encode(frame, 0))
-    has_exponent = "e+" in text or "e-" in text  # or it is in a string
-    return _STRING_OR_EXPONENT.sub(_plain_exponent, text) if has_exponent else text
+    if ("e+" in text or "e-" in text) and _EXPONENT.search(text):  # or it is in a string
+        return _STRING_OR_EXPONENT.sub(_plain_exponent, text)
+    return text
 
 
 def _plain_exponent(match: re.Match[str]) -> str:
@@ -346,27 +383,11 @@ def _make_encode() -> Callable[[Any, int], Any]:
 
 _encode: Final = _make_encode()
 
-_Hooks: TypeAlias = dict[str, tuple[Callable[..., Any], bool]]
-"""The hook of each field of an envelope, and whether the field is optional."""
 
-
-def _hooks(
-    fields: tuple[RecordField, ...], make: Callable[..., Callable[..., Any]], converter: Converter
-) -> _Hooks:
-    return {f.name: (make(f.shape, converter), isinstance(f.shape, Maybe)) for f in fields}
-
-
-def _members(hooks: _Hooks, frame: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: hook(frame.get(name) if is_optional else frame[name], None)
-        for name, (hook, is_optional) in hooks.items()
-    }
-
-
-def _sender_of(envelope: AnyEnvelope) -> Sender | None:
-    if isinstance(envelope, IncomingMessage):
-        return Sender.CLIENT
-    return Sender.SERVER if isinstance(envelope, OutgoingMessage) else None
+_SENDERS: Final[Mapping[type, Sender]] = MappingProxyType(
+    {IncomingMessage: Sender.CLIENT, OutgoingMessage: Sender.SERVER}
+)
+"""Which side sends an envelope; either may send a plain one."""
 
 
 def _unknown_event(category: str, frame: dict[str, Any]) -> UnknownEvent:

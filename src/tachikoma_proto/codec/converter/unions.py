@@ -61,8 +61,12 @@ def configure_unions(converter: Converter, registry: Registry) -> None:
         structure_member = converter.get_structure_hook(stock)
         expected = f"one of {', '.join(sorted(members))}"
 
+        tag_field = union.kind.value
+
         def structure(value: Any, _: Any) -> Any:
-            if read_tag(value, union) not in members:
+            tag = value.get(tag_field) if type(value) is dict else None
+            if type(tag) is not str or tag not in members:
+                read_tag(value, union)
                 raise UnknownTag(expected)
             return structure_member(value, stock)
 
