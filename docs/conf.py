@@ -44,7 +44,12 @@ html_theme = "furo"
 html_title = "tachikoma_proto"
 html_theme_options = {"navigation_with_keys": True}
 
-PUBLIC_MODULES = ("tachikoma_proto", "tachikoma_proto.session", "tachikoma_proto.testing")
+PUBLIC_MODULES = (
+    "tachikoma_proto",
+    "tachikoma_proto.session",
+    "tachikoma_proto.testing",
+    "tachikoma_proto.transports",
+)
 """Where public names are documented, whatever module defines them."""
 
 BOUNDED = re.compile(r"Annotated\[\w+, (?:Int|Float)Range\(name='(\w+)'[^)]*\)\]")
@@ -83,6 +88,12 @@ def _returns_are_prose(docstring: GoogleDocstring, **_: Any) -> list[tuple[str, 
     return [("", "", docstring._dedent(docstring._consume_to_next_section()))]
 
 
+def _properties_are_prose(docstring: GoogleDocstring) -> tuple[str, list[str]]:
+    """Read the docstring of a property or a constant as text, for the same reason."""
+    lines = docstring._dedent(docstring._consume_to_end())
+    return "", GoogleDocstring(lines, docstring._config).lines()
+
+
 def _tidy_signature(
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, result: str
 ) -> tuple[str, str]:
@@ -116,6 +127,7 @@ def _document_alias(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add what this project does beyond Sphinx's extensions."""
     GoogleDocstring._consume_returns_section = _returns_are_prose
+    GoogleDocstring._consume_inline_attribute = _properties_are_prose
     app.connect("autodoc-process-signature", _tidy_signature)
     app.connect("autodoc-process-docstring", _document_alias)
     app.connect("missing-reference", _resolve)
