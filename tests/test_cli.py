@@ -28,7 +28,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 class TestTypes:
-    def test_every_message_has_its_row(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_types_has_a_row_for_every_message(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["types", "--json"]) == 0
         rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert len(rows) == len(list(tp.Registry()))
@@ -47,13 +47,13 @@ class TestTypes:
         (authenticate,) = [row for row in rows if row["type"] == "authenticate"]
         assert authenticate["fields"] == ["token: str (secret)"]
 
-    def test_the_table(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_types_in_a_pipe_is_an_aligned_table(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["types"]) == 0
         head, *rows = capsys.readouterr().out.splitlines()
         assert head.split() == "type direction category tag fields reply owner".split()
         assert len({row.index("from ") for row in rows}) == 1, "columns are aligned"
 
-    def test_on_a_terminal_it_keeps_to_the_width(self) -> None:
+    def test_types_on_80_columns_puts_wide_cells_below_their_row(self) -> None:
         status, shown = shown_on_a_terminal([*COMMAND, "types"], columns=80)
         head, *lines = shown.splitlines()
         assert status == 0
@@ -66,7 +66,9 @@ class TestTypes:
             "    reply: ack; owner: tachikoma_proto",
         ]
 
-    def test_on_a_wide_terminal_it_is_the_table(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_types_on_a_wide_terminal_is_the_table(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["types"]) == 0
         status, shown = shown_on_a_terminal([*COMMAND, "types"], columns=400)
         assert (status, shown) == (0, capsys.readouterr().out)
@@ -122,26 +124,26 @@ class TestArguments:
             (["completion", "s3cr3t"], "expected bash or zsh or fish\n"),
         ],
     )
-    def test_none_is_abbreviated_and_what_is_not_known_is_not_shown(
+    def test_unknown_options_and_values_are_refused_without_being_shown(
         self, arguments: list[str], shown: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         err = refused(arguments, capsys)
         assert shown in err
         assert "s3cr3t" not in err
 
-    def test_which_are_missing(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_missing_arguments_are_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert refused(["send"], capsys).endswith("missing argument 'URL'\n")
         assert refused(["send", "ws://h"], capsys).endswith("missing argument 'TYPE'\n")
         assert refused(["inspect", "--from"], capsys).endswith("requires an argument\n")
 
 
 class TestVersion:
-    def test_it_is_the_distributions(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_version_is_that_of_the_distribution(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--version"]) == 0
         version = importlib.metadata.version("tachikoma-proto")
         assert capsys.readouterr().out == f"tachikoma-proto {version}\n"
 
-    def test_there_is_none_of_what_is_not_installed(
+    def test_version_of_a_package_that_is_not_installed_is_an_error(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def version(name: str) -> str:
@@ -153,7 +155,7 @@ class TestVersion:
 
 class TestHelp:
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_it_has_examples_that_are_understood_and_exit_statuses(
+    def test_help_has_examples_that_parse_and_exit_statuses(
         self, command: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main([command, "--help"]) == 0
@@ -169,14 +171,14 @@ class TestHelp:
         shown = [line.split()[0] for line in statuses.splitlines() if line]
         assert shown in (["0", "1", "2", "130"], ["0", "2", "130"])
 
-    def test_every_command_has_its_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_lists_every_command(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["-h"]) == 0
         out = capsys.readouterr().out
         for command in COMMANDS:
             assert re.search(rf"^  {command} +[A-Z].+\.$", out, re.MULTILINE)
         assert "1    a frame was bad, or the server refused" in out
 
-    def test_what_is_missing_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_no_arguments_are_a_missing_command(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert refused([], capsys).endswith("error: missing command\n")
 
 
@@ -206,11 +208,13 @@ class TestCompletion:
             (["watch", "--tok"], ["--token-file"]),
         ],
     )
-    def test_what_is_offered(self, words: list[str], found: list[str]) -> None:
+    def test_completion_offers_options_and_values(self, words: list[str], found: list[str]) -> None:
         assert self.complete(*words) == found
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-    def test_the_script_of_a_shell(self, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_completion_prints_the_script_of_a_shell(
+        self, shell: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["completion", shell]) == 0
         out = capsys.readouterr().out
         assert f"_TACHIKOMA_PROTO_COMPLETE={shell}_complete" in out
@@ -219,7 +223,7 @@ class TestCompletion:
 
 
 @pytest.mark.parametrize("library", ["click", "rich"])
-def test_without_the_extra_it_says_what_to_install(
+def test_without_the_extra_the_command_says_what_to_install(
     library: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
@@ -230,14 +234,14 @@ def test_without_the_extra_it_says_what_to_install(
         )
 
 
-def test_little_is_loaded_to_print_the_version() -> None:
+def test_printing_the_version_imports_little() -> None:
     code = "import sys, tachikoma_proto.cli as c; c.main(['--version']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = done.stdout.splitlines()[-1].split()
     assert not {"asyncio", "cattrs", "rich.console", "tachikoma_proto.registry"} & set(loaded)
 
 
-def test_it_is_a_module_too() -> None:
+def test_the_package_can_be_run_as_a_module() -> None:
     done = subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, text=True)
     assert "inspect" in done.stdout
     assert "Read captured frames" in done.stdout
@@ -248,14 +252,14 @@ class TestClosedStreams:
         script = f"{shlex.join(COMMAND)} {command}"
         return subprocess.run(["sh", "-c", script], capture_output=True, text=True)
 
-    def test_standard_input(self) -> None:
+    def test_closed_standard_input_is_an_error(self) -> None:
         done = self.run("inspect <&-")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == "tachikoma-proto: standard input is closed\n"
 
-    def test_standard_error(self) -> None:
+    def test_closed_standard_error_sends_errors_nowhere_else(self) -> None:
         done = self.run("inspect /nowhere/at/all 2>&-")
         assert (done.returncode, done.stdout) == (2, ""), "what belongs there goes nowhere else"
 
-    def test_standard_output(self) -> None:
+    def test_closed_standard_output_is_an_error(self) -> None:
         assert self.run("types >&-").returncode == 2

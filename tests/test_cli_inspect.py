@@ -59,7 +59,7 @@ def inspect_json(path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> 
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-class TestLines:
+class TestShownFrames:
     def test_good_frames_are_shown_typed(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -83,7 +83,9 @@ class TestLines:
         assert "client  unsubscribe              2    2" in out
         assert "invalid_message  $.payload.topic: expected a string" in out
 
-    def test_only_bad_frames(self, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_bad_only_hides_good_frames(
+        self, capture: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         capture.write_text(f"{GOOD}\n{BAD}\n")
         main(["inspect", "--bad-only", str(capture)])
         out = capsys.readouterr().out
@@ -101,7 +103,9 @@ class TestLines:
         assert "-:1  client  unsubscribe" in out
         assert "2 frames, 1 read, 1 bad" in out
 
-    def test_for_machines(self, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_json_has_an_object_for_each_frame_and_the_summary(
+        self, capture: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         capture.write_text(f"{GOOD}\n{BAD}\n")
         good, bad, summary = inspect_json(capture, capsys)
         assert good == {
@@ -123,7 +127,9 @@ class TestLines:
         }
         assert (summary["summary"]["frames"], summary["summary"]["bad"]) == (2, 1)
 
-    def test_who_sent_a_frame(self, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_type_tells_who_sent_a_frame(
+        self, capture: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         unknown = '"id":"0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60","timestamp":"2026-01-02T03:04:05Z"'
         ping = '{"type":"ping","id":"0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"}'
         frames = [ping, '{"type":"pong"}', tp.Codec().encode(tp.PongResponse.now())]
@@ -140,7 +146,7 @@ class TestLines:
             (None, None),
         ]
 
-    def test_who_sent_it_may_be_said(
+    def test_from_tells_who_sent_the_frames(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         capture.write_text('{"type":"ping"}')
@@ -190,7 +196,7 @@ class TestLines:
         assert len(summary["summary"]["types"]) == 1
         assert len(summary["summary"]["faults"]) <= 201
 
-    def test_a_file_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_missing_file_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["inspect", "/nowhere/at/all"]) == 2
         assert "No such file" in capsys.readouterr().err
 
@@ -206,7 +212,7 @@ class TestLines:
             assert process.stderr.read() == b""
         assert process.returncode == 141
 
-    def test_a_bar_on_a_terminal_when_the_input_is_large(self, capture: Path) -> None:
+    def test_large_input_has_a_progress_bar_on_a_terminal(self, capture: Path) -> None:
         bad = BAD.replace("5", "[" + "5," * 50_000 + "5]")
         frames = LARGE // len(bad) + 1
         capture.write_text(f"{bad}\n" * frames)
@@ -224,7 +230,7 @@ class TestLines:
         assert b"100%" in shown, "a bar shows how far it is"
         assert f"{frames} frames, 0 read, {frames} bad".encode() in result.read_bytes()
 
-    def test_no_bar_for_small_input_or_without_a_terminal(self, capture: Path) -> None:
+    def test_small_input_has_no_progress_bar(self, capture: Path) -> None:
         capture.write_text(GOOD)
         done = subprocess.run([*COMMAND, "inspect", str(capture)], check=True, capture_output=True)
         assert done.stderr == b""
@@ -277,13 +283,14 @@ class TestKeepalives:
             ('{"type":"ping"}', "server", "Ping"),
             ('{"type":"ping","payload":null}', "server", "Ping"),
             ('{"type":"ping","payload":{}}', "server", "Ping"),
+            ('{"type":"ping","later":1}', "server", "Ping"),
             ('{"type":"pong"}', "client", "Pong"),
             ('{"type":"ping","payload":{"command":"ping"}}', "client", "Ping"),
             ('{"type":"ping","timestamp":"2026-01-02T03:04:05Z"}', "client", "Ping"),
             ('{"type":"ping","id":"0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"}', "client", "Ping"),
         ],
     )
-    def test_who_sent_one(
+    def test_a_bare_ping_is_the_servers_and_a_bare_pong_the_clients(
         self,
         capture: Path,
         frame: str,
@@ -295,7 +302,7 @@ class TestKeepalives:
         (found, _) = inspect_json(capture, capsys)
         assert (found["sender"], found["class"]) == (sender, cls)
 
-    def test_the_direction_of_a_record_counts(
+    def test_the_direction_of_a_record_says_whose_ping_it_is(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         for sender in Sender:
@@ -381,7 +388,9 @@ class TestFiles:
         assert re.search(r"invalid_message  \$: expected UTF-8 text; malformed at a byte +2$", out)
 
     @pytest.mark.parametrize("size", ["0", "-1", "1.5", "1e3", "", "x", "9" * 30])
-    def test_a_size_that_is_none(self, size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_max_size_must_be_a_whole_number_above_zero(
+        self, size: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["inspect", "--max-size", size]) == 2
         err = capsys.readouterr().err
         assert err.endswith("invalid value for '--max-size': expected a whole number above 0\n")
@@ -400,14 +409,14 @@ class TestFiles:
         assert "1 frame, 1 read, 0 bad" in out
         assert "No such file" in err
 
-    def test_a_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_folder_is_an_error(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["inspect", str(tmp_path)]) == 2
         assert "Is a directory" in capsys.readouterr().err
 
 
 class TestInterrupts:
     @pytest.mark.parametrize("options", [[], ["--json"]])
-    def test_the_summary_so_far_is_shown(self, options: list[str]) -> None:
+    def test_ctrl_c_shows_the_summary_so_far(self, options: list[str]) -> None:
         process = subprocess.Popen(
             [*INTERRUPTIBLE, "inspect", *options],
             stdin=subprocess.PIPE,
@@ -430,7 +439,7 @@ class TestInterrupts:
 
 
 class TestRecords:
-    def test_time_and_session_are_shown(
+    def test_time_and_session_of_a_record_are_shown(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         write(capture, record(tp.Ping(), session="0190b5a4-7c3e"))
@@ -442,7 +451,7 @@ class TestRecords:
         (found, _) = inspect_json(capture, capsys)
         assert (found["time"], found["session"]) == ("2026-01-02T03:04:05Z", "0190b5a4-7c3e")
 
-    def test_they_may_stand_beside_bare_frames(
+    def test_records_may_stand_beside_bare_frames(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         capture.write_text(f"{record(tp.Ping()).to_line()}\n{GOOD}\n")
@@ -461,7 +470,7 @@ class TestRecords:
         out = capsys.readouterr().out
         assert "BAD message_too_large: the frame is too large (not captured: 70 bytes)" in out
 
-    def test_a_broken_record_says_in_what(
+    def test_a_broken_record_is_bad_and_its_faults_are_shown(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         capture.write_text('{"time":1,"direction":"up","session":"s","frame":"{}"}')
@@ -514,7 +523,9 @@ class TestReplies:
         row = r"^mission_start +3 +2 +1 +1.5 ms +1.5 ms +500 ms +500 ms$"
         assert re.search(row, out, re.M)
 
-    def test_for_machines(self, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_json_has_the_request_of_a_reply_and_latencies(
+        self, capture: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         write(capture, *exchange(tp.Ping(), tp.PongResponse.now(), 0, 0.25))
         _, pong, summary = inspect_json(capture, capsys)
         assert pong["request"] == {"source": None, "line": 1, "type": "ping", "latency": 0.25}
@@ -528,7 +539,7 @@ class TestReplies:
             }
         ]
 
-    def test_ids_are_a_sessions_own(
+    def test_a_reply_in_another_session_is_not_paired(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         request = record(tp.Ping(), session="a")
@@ -571,7 +582,7 @@ class TestReplies:
         assert main(["inspect", str(capture), str(other)]) == 0
         assert f"↳ ping in {capture}:1 after 1 ms\n" in capsys.readouterr().out
 
-    def test_so_many_requests_are_remembered_and_no_more(
+    def test_a_limited_number_of_requests_is_remembered(
         self, capture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         codec = tp.Codec()
@@ -638,7 +649,7 @@ class TestSelection:
             (["--mission", str(UUID(int=0))], []),
         ],
     )
-    def test_frames_are_chosen(
+    def test_options_choose_frames(
         self,
         missions: Path,
         options: list[str],

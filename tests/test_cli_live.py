@@ -69,7 +69,7 @@ def server() -> Iterator[ServerThread]:
 
 
 class TestDemo:
-    def test_it_shows_both_directions_typed_and_ends_by_itself(self) -> None:
+    def test_the_demo_shows_both_directions_typed_and_ends_by_itself(self) -> None:
         done = subprocess.run(DEMO, capture_output=True, text=True, timeout=PATIENCE)
         assert (done.returncode, without_debug(done.stderr)) == (0, [])
         assert ESCAPE not in done.stdout
@@ -88,7 +88,7 @@ class TestDemo:
         assert re.search(r"MissionProgress\(mission_id=\w{4}…, current_spec='310'", done.stdout)
         assert lines[-1].startswith("all as it should be, in ")
 
-    def test_on_a_terminal_it_has_colours_and_keeps_to_the_width(self) -> None:
+    def test_the_demo_on_a_terminal_has_colours_and_keeps_to_the_width(self) -> None:
         status, shown = shown_on_a_terminal(DEMO, columns=80)
         assert status == 0, shown
         assert f"{ESCAPE}36mclient → server" in shown
@@ -97,13 +97,13 @@ class TestDemo:
         assert max(len(line) for line in lines[2:-3]) == 80
         assert any(line.endswith("…") for line in lines)
 
-    def test_no_colours_where_they_are_not_wanted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_demo_has_no_colours_with_no_color(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_COLOR", "1")
         status, shown = shown_on_a_terminal(DEMO, columns=200)
         assert status == 0, shown
         assert ESCAPE not in shown
 
-    def test_it_does_not_pretend(
+    def test_the_demo_reports_an_event_that_is_missing(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         publish = tp.Server.publish
@@ -115,7 +115,7 @@ class TestDemo:
         assert main(["demo", "--speed", "1000"]) == 1
         assert "every event arrived, in order" in capsys.readouterr().err
 
-    def test_it_does_not_wait_for_ever(
+    def test_the_demo_reports_that_it_took_too_long(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr("tachikoma_proto.cli.demo.performance.TIMEOUT", 0.1)
@@ -123,21 +123,21 @@ class TestDemo:
         assert main(["demo", "--speed", "1000"]) == 1
         assert capsys.readouterr().err == "tachikoma-proto: it took too long\n"
 
-    def test_a_wrong_reply_is_found(
+    def test_the_demo_reports_a_wrong_reply(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr("hmac.compare_digest", lambda *_: True)
         assert main(["demo", "--speed", "1000"]) == 1
         assert "a wrong token is refused" in capsys.readouterr().err
 
-    def test_interrupted(self) -> None:
+    def test_the_demo_can_be_interrupted(self) -> None:
         process = started("demo", "--speed", "0.1", program=INTERRUPTIBLE)
         wait_for(process.stdout, "ForgeStarted")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, without_debug(err)) == (130, [])
 
-    def test_the_reader_of_the_output_may_go_away(self) -> None:
+    def test_the_reader_of_the_demos_output_may_go_away(self) -> None:
         slow = [*COMMAND, "demo", "--speed", "0.1"]
         with subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
@@ -149,7 +149,9 @@ class TestDemo:
 
 
 class TestWatch:
-    def test_plain_lines(self, server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_watch_in_a_pipe_prints_plain_lines(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         server.publish(progress(), tp.MissionFailed(mission_id=MISSION, error="bad\x1b[2J"), to=3)
         assert main(["watch", server.url, "--count", "2"]) == 0
         out, err = capsys.readouterr()
@@ -164,7 +166,7 @@ class TestWatch:
         assert ESCAPE not in out
         assert err == "tachikoma-proto: watching missions, forge_sessions, system\n"
 
-    def test_frames_for_machines(
+    def test_watch_with_json_prints_frames(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         server.publish(progress(), tp.MissionStarted(mission_id=MISSION))
@@ -177,7 +179,9 @@ class TestWatch:
             "mission_id": str(MISSION),
         }
 
-    def test_filters(self, server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_watch_passes_filters_on(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         wanted = tp.MissionCompleted(mission_id=MISSION, success=True, duration_seconds=1)
         server.publish(progress(OTHER), tp.MissionStarted(mission_id=MISSION), progress(), wanted)
         filters = [f"mission_id={MISSION}", "event_types=progress,failed", "event_types=completed"]
@@ -204,19 +208,21 @@ class TestWatch:
             (["progress"], "--filter is given as NAME=VALUE; one has no '='\n"),
         ],
     )
-    def test_bad_filters(
+    def test_watch_refuses_bad_filters_before_it_connects(
         self, filters: list[str], fault: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         given = [part for one in filters for part in ("--filter", one)]
         assert main(["watch", "ws://localhost:1", *given]) == 2
         assert capsys.readouterr().err.startswith(f"tachikoma-proto: {fault}")
 
-    def test_a_topic_that_is_no_text(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_watch_refuses_a_topic_that_is_no_text(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["watch", "ws://localhost:1", "--topic", "\udcff"]) == 2
         assert capsys.readouterr().err.startswith("tachikoma-proto: --topic: expected ")
 
     @pytest.mark.parametrize("option", [[], ["--plugins"]])
-    def test_events_that_nobody_knows(
+    def test_watch_warns_of_event_types_that_nobody_knows(
         self, server: ServerThread, option: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         server.publish(progress(), to=3)
@@ -230,14 +236,14 @@ class TestWatch:
         assert warnings[1].startswith(f"{head} 'forge.created'; ")
         assert all(line.endswith(f"version_update{hint}") for line in warnings)
 
-    def test_a_topic_that_nobody_owns(
+    def test_watch_ends_if_the_server_does_not_know_the_topic(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["watch", server.url, "--topic", "weather"]) == 2
         err = capsys.readouterr().err
         assert err == "tachikoma-proto: weather cannot be watched: not_found: topic not found\n"
 
-    def test_it_survives_the_servers_restart(self) -> None:
+    def test_watch_survives_a_restart_of_the_server(self) -> None:
         with running() as server:
             process = started("watch", server.url, "--topic", "missions", "--count", "2")
             server.publish(tp.MissionCreated(mission_id=MISSION, name="first"))
@@ -250,7 +256,7 @@ class TestWatch:
         assert "tachikoma-proto: the connection was lost" in err
         assert "tachikoma-proto: connected again at attempt" in err
 
-    def test_a_token_that_is_no_longer_good(self, tmp_path: Path) -> None:
+    def test_watch_ends_if_its_token_is_no_longer_valid(self, tmp_path: Path) -> None:
         file = tmp_path / "token"
         file.write_text(TOKEN)
         with running() as server:
@@ -264,7 +270,7 @@ class TestWatch:
         assert "wr0ng" not in err
         assert "no longer takes the token" not in err, "it is said once"
 
-    def test_topics_that_are_refused_later_are_told_and_come_back(self) -> None:
+    def test_watch_reports_topics_that_are_refused_after_a_reconnect(self) -> None:
         with running() as server:
             process = started("watch", server.url, "--count", "1")
             wait_for(process.stderr, "watching missions, forge_sessions, system")
@@ -294,7 +300,7 @@ class TestWatch:
             ),
         ],
     )
-    def test_what_the_client_has_to_say_is_told(
+    def test_watch_reports_the_notices_of_the_client(
         self,
         server: ServerThread,
         notice: tp.Event,
@@ -316,14 +322,14 @@ class TestWatch:
         assert f"tachikoma-proto: {text}\n" in err
         assert len(out.splitlines()) == 1, "a notice is no event"
 
-    def test_interrupted(self, server: ServerThread) -> None:
+    def test_watch_can_be_interrupted(self, server: ServerThread) -> None:
         process = started("watch", server.url, program=INTERRUPTIBLE)
         wait_for(process.stderr, "watching")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, without_debug(err)) == (130, "", [])
 
-    def test_bars_on_a_terminal(self, server: ServerThread) -> None:
+    def test_watch_on_a_terminal_shows_missions_as_bars(self, server: ServerThread) -> None:
         server.publish(
             tp.MissionCreated(mission_id=MISSION, name="rename"),
             progress(),
@@ -344,7 +350,7 @@ class TestWatch:
         assert "MissionProgress" not in shown
         assert f"{ESCAPE}31mevent.mission" in shown
 
-    def test_on_a_terminal_times_and_ids_are_short(
+    def test_watch_on_a_terminal_shortens_times_and_ids(
         self, server: ServerThread, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("NO_COLOR", "1")
@@ -356,7 +362,7 @@ class TestWatch:
         line += r"MissionFailed\(mission_id=67e5…, error='16fd… is late'\)"
         assert re.search(line, shown), shown
 
-    def test_the_time_is_that_of_the_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_times_on_a_terminal_are_local(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TZ", "XYZ-05:30")
         time.tzset()
         try:
@@ -367,14 +373,14 @@ class TestWatch:
             monkeypatch.undo()
             time.tzset()
 
-    def test_ids_of_what_is_not_known_are_short_too(self) -> None:
+    def test_ids_in_unknown_messages_are_shortened_too(self) -> None:
         unknown = {"payload": {"id": str(MISSION), "number": 7}}
         assert brief(unknown, shortens_ids=True) == "{'payload': {'id': '67e5…', 'number': 7}}"
         assert brief(unknown) == repr(unknown)
 
 
 class TestSend:
-    def test_the_typed_reply(
+    def test_send_prints_the_typed_reply(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["send", server.url, "mission_status", f"mission_id={MISSION}"]) == 0
@@ -411,7 +417,7 @@ class TestSend:
             ),
         ],
     )
-    def test_replies_as_json(
+    def test_send_with_json_prints_the_reply_as_json(
         self,
         server: ServerThread,
         capsys: pytest.CaptureFixture[str],
@@ -440,7 +446,7 @@ class TestSend:
             (["authenticate", TOKEN], "a field is given as FIELD=VALUE"),
         ],
     )
-    def test_bad_command_lines(
+    def test_send_refuses_bad_commands_before_it_connects(
         self, given: list[str], fault: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["send", "ws://localhost:1", *given]) == 2
@@ -450,7 +456,7 @@ class TestSend:
         assert TOKEN not in err
 
 
-def test_a_reply_that_cannot_be_read(
+def test_send_reports_a_reply_that_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("TACHIKOMA_TOKEN")
@@ -479,11 +485,11 @@ def untrusted(text: str) -> ssl.SSLCertVerificationError:
     return error
 
 
-class TestTheServer:
+class TestConnecting:
     """What ``watch`` and ``send`` do with the server and the token."""
 
     @pytest.mark.parametrize("command", [["watch"], ["send", "ping"]])
-    def test_a_server_that_is_not_there(
+    def test_a_server_that_does_not_run_cannot_be_connected_to(
         self, command: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         with running() as server:
@@ -494,7 +500,7 @@ class TestTheServer:
         assert err == f"tachikoma-proto: cannot connect to {url}/: Connection refused\n"
 
     @pytest.mark.parametrize("command", [["watch"], ["send", "ping"]])
-    def test_a_token_that_is_refused(
+    def test_a_refused_token_is_reported(
         self,
         server: ServerThread,
         command: list[str],
@@ -507,7 +513,7 @@ class TestTheServer:
         err = capsys.readouterr().err
         assert err == f"tachikoma-proto: {server.url}: the server refuses the token\n"
 
-    def test_a_token_from_a_file(
+    def test_a_token_file_is_read(
         self,
         server: ServerThread,
         tmp_path: Path,
@@ -527,7 +533,7 @@ class TestTheServer:
         assert main(command) == 2
         assert capsys.readouterr().err == f"tachikoma-proto: {file} is not UTF-8 text\n"
 
-    def test_a_token_with_the_end_of_its_line(
+    def test_the_end_of_the_line_is_no_part_of_a_token(
         self,
         server: ServerThread,
         monkeypatch: pytest.MonkeyPatch,
@@ -542,7 +548,7 @@ class TestTheServer:
         err = capsys.readouterr().err
         assert err == "tachikoma-proto: the variable TACHIKOMA_TOKEN is not UTF-8 text\n"
 
-    def test_no_token(
+    def test_without_a_token_commands_that_need_one_fail(
         self,
         server: ServerThread,
         monkeypatch: pytest.MonkeyPatch,
@@ -556,17 +562,19 @@ class TestTheServer:
         assert "auth_required" in capsys.readouterr().err
 
     @pytest.mark.parametrize("url", ["localhost:1", "http://localhost", "ws://", "ws://[h"])
-    def test_what_is_no_url(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_url_is_that_of_a_websocket(
+        self, url: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["send", url, "ping"]) == 2
         assert "a URL begins with ws:// or wss://" in capsys.readouterr().err
 
     @pytest.mark.parametrize("url", ["ws://h:99999", "ws://h:x", "wss://h:0", "ws://h:-1"])
-    def test_what_is_no_port(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_port_is_from_1_to_65535(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["watch", url]) == 2
         err = capsys.readouterr().err
         assert err.endswith("the port of a URL is a number from 1 to 65535\n")
 
-    def test_a_server_without_tls(
+    def test_a_server_without_tls_is_reported(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         url = server.url.replace("ws://", "wss://")
@@ -608,7 +616,9 @@ class TestTheServer:
             ),
         ],
     )
-    def test_why_it_cannot_be_talked_to(self, error: Exception, scheme: str, words: str) -> None:
+    def test_failures_to_connect_are_put_into_words(
+        self, error: Exception, scheme: str, words: str
+    ) -> None:
         assert failure_reason(error, f"{scheme}://localhost") == words
 
 
@@ -634,17 +644,19 @@ class TestTokens:
         monkeypatch.delenv("TACHIKOMA_TOKEN")
 
     @pytest.mark.parametrize("path", ["/dev/stdin", "-", "/dev/fd/0", "/proc/self/fd/0"])
-    def test_from_standard_input(self, server: ServerThread, path: str) -> None:
+    def test_a_token_can_come_from_standard_input(self, server: ServerThread, path: str) -> None:
         assert "authenticated=True" in self.send(server, path, input=f"{TOKEN}\n")
 
-    def test_from_standard_input_that_is_a_file(self, server: ServerThread, tmp_path: Path) -> None:
+    def test_a_token_can_come_from_a_redirected_file(
+        self, server: ServerThread, tmp_path: Path
+    ) -> None:
         file = tmp_path / "token"
         file.write_text(TOKEN)
         for path in ("/dev/stdin", "-"):
             with file.open() as stdin:
                 assert "authenticated=True" in self.send(server, path, stdin=stdin)
 
-    def test_from_a_process_substitution(self, server: ServerThread) -> None:
+    def test_a_token_can_come_from_a_process_substitution(self, server: ServerThread) -> None:
         ours, theirs = os.pipe()
         os.write(theirs, TOKEN.encode())
         os.close(theirs)
@@ -653,7 +665,7 @@ class TestTokens:
         finally:
             os.close(ours)
 
-    def test_from_a_named_pipe(self, server: ServerThread, tmp_path: Path) -> None:
+    def test_a_token_can_come_from_a_named_pipe(self, server: ServerThread, tmp_path: Path) -> None:
         pipe = tmp_path / "token"
         os.mkfifo(pipe)
         writer = threading.Thread(target=lambda: pipe.write_text(TOKEN))
@@ -661,12 +673,14 @@ class TestTokens:
         assert "authenticated=True" in self.send(server, str(pipe))
         writer.join(PATIENCE)
 
-    def test_from_a_file_with_a_byte_order_mark(self, server: ServerThread, tmp_path: Path) -> None:
+    def test_a_byte_order_mark_is_no_part_of_a_token(
+        self, server: ServerThread, tmp_path: Path
+    ) -> None:
         file = tmp_path / "token"
         file.write_text(f"{TOKEN}\r\n", encoding="utf-8-sig")
         assert "authenticated=True" in self.send(server, str(file))
 
-    def test_one_that_was_read_from_a_pipe_is_used_again(self) -> None:
+    def test_a_token_from_a_pipe_is_used_for_every_connection(self) -> None:
         with running() as server:
             process = subprocess.Popen(
                 [*COMMAND, "watch", server.url, "--token-file", "/dev/stdin", "--count", "1"],
@@ -689,7 +703,7 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("path", "fault"), [("/nowhere/at/all", "No such file"), ("/", "Is a directory")]
     )
-    def test_from_what_is_no_file(
+    def test_a_token_file_that_is_none_is_an_error(
         self, server: ServerThread, path: str, fault: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["send", server.url, *self.ARGUMENTS, path]) == 2
@@ -702,7 +716,7 @@ class TestTls:
         with running(tls=server_context(tmp_path)) as server:
             yield server
 
-    def test_a_certificate_that_is_given_is_trusted(
+    def test_cafile_is_trusted(
         self, server: ServerThread, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         cafile = str(write_certificate(tmp_path))
@@ -711,7 +725,7 @@ class TestTls:
         server.publish(progress(), to=3)
         assert main(["watch", server.url, "--count", "1", "--cafile", cafile]) == 0
 
-    def test_no_other_is_trusted(
+    def test_without_cafile_a_self_signed_certificate_is_not_trusted(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["send", server.url, "ping"]) == 2
@@ -722,7 +736,7 @@ class TestTls:
         ("content", "fault"),
         [(None, "No such file"), ("", "holds no certificates in PEM"), ("x", "holds no ")],
     )
-    def test_a_file_without_certificates(
+    def test_cafile_must_hold_certificates(
         self,
         server: ServerThread,
         tmp_path: Path,
@@ -736,7 +750,7 @@ class TestTls:
         assert main(["send", server.url, "ping", "--cafile", str(cafile)]) == 2
         assert fault in capsys.readouterr().err
 
-    def test_certificates_are_for_servers_with_tls(
+    def test_cafile_is_for_wss_only(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         cafile = str(write_certificate(tmp_path))
@@ -754,7 +768,7 @@ class TestRequestHeaders:
         assert request.headers["X-None"] == ""
         assert request.headers["Origin"] == "https://tachikoma.example"
 
-    def test_credentials_are_warned_of(
+    def test_credentials_in_a_header_are_warned_of(
         self, server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["send", server.url, "ping", "--header", "Cookie: s3cr3t=1"]) == 0
@@ -768,18 +782,22 @@ class TestRequestHeaders:
     @pytest.mark.parametrize(
         "header", ["", "X", ": x", "X Y: z", "X: a\r\nY: b", "X: \x00", "X: ü", "X\n: y"]
     )
-    def test_what_is_no_header(self, header: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_header_has_a_name_and_printable_text(
+        self, header: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["send", "ws://localhost:1", "ping", "--header", header]) == 2
         assert "a header is given as 'NAME: VALUE'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("origin", ["", "host", "https://", "https://a b", "https://a/", "x:y"])
-    def test_what_is_no_origin(self, origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_origin_is_a_scheme_and_a_host(
+        self, origin: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["send", "ws://localhost:1", "ping", "--origin", origin]) == 2
         assert "an origin is a scheme and a host" in capsys.readouterr().err
 
 
 class TestRefusedTopics:
-    def test_all_others_are_watched_where_none_was_asked_for(
+    def test_watch_without_topics_leaves_out_a_refused_one(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with running(refused_topics={"forge_sessions"}) as server:
@@ -793,18 +811,20 @@ class TestRefusedTopics:
             "tachikoma-proto: watching missions, system",
         ]
 
-    def test_one_that_was_asked_for_ends_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_watch_ends_if_a_topic_that_was_asked_for_is_refused(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with running(refused_topics={"system"}) as server:
             topics = ["--topic", "missions", "--topic", "system"]
             assert main(["watch", server.url, *topics]) == 2
         assert "system cannot be watched: permission_denied" in capsys.readouterr().err
 
-    def test_there_has_to_be_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_watch_ends_if_every_topic_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
         with running(refused_topics={"missions", "forge_sessions", "system"}) as server:
             assert main(["watch", server.url]) == 2
         assert "the server refuses every topic" in capsys.readouterr().err
 
-    def test_topics_that_the_server_lacks_are_left_out(
+    def test_watch_without_topics_leaves_out_those_that_the_server_lacks(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         registry = tp.Registry([vault])
@@ -828,7 +848,7 @@ class TestVerbosity:
             (["-vv"], [], ["warning", "info", "debug"]),
         ],
     )
-    def test_so_much_of_the_librarys_log_is_shown(
+    def test_verbose_shows_more_of_the_librarys_log(
         self,
         before: list[str],
         after: list[str],
@@ -859,7 +879,7 @@ class TestNarrowTerminals:
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
         return [line for line in re.split(r"[\r\n]+", plain) if not line.startswith("Executing <")]
 
-    def test_the_demo(self) -> None:
+    def test_the_demo_fits_40_columns(self) -> None:
         status, shown = shown_on_a_terminal(DEMO, columns=40)
         assert status == 0, shown
         lines = [line for line in self.lines_of(shown) if re.match(r" \d+\.\d{3} [→←] ", line)]
@@ -867,7 +887,7 @@ class TestNarrowTerminals:
         assert any("→ GetSessionInfo()" in line for line in lines)
         assert any("← ErrorResponse(code='auth" in line for line in lines)
 
-    def test_watching(self, server: ServerThread) -> None:
+    def test_watch_fits_40_columns(self, server: ServerThread) -> None:
         failed = tp.MissionFailed(mission_id=OTHER, error="no")
         server.publish(
             tp.MissionCreated(mission_id=MISSION, name="rename it all"), failed, progress(), to=3
@@ -882,14 +902,14 @@ class TestNarrowTerminals:
         assert all(line.endswith("30%") and len(line) <= 40 for line in bars)
 
     @pytest.mark.parametrize("command", ["", "demo", "inspect", "types", "watch", "send"])
-    def test_help(self, command: str) -> None:
+    def test_help_fits_40_columns(self, command: str) -> None:
         status, shown = shown_on_a_terminal([*COMMAND, *command.split(), "--help"], columns=40)
         assert status == 0, shown
         head, _, examples = shown.partition("Examples:")
         _, _, end = examples.partition("Exit status:")
         assert max(map(len, (head + end).splitlines())) <= 40, "only examples are whole"
 
-    def test_the_types(self) -> None:
+    def test_types_fits_40_columns(self) -> None:
         status, shown = shown_on_a_terminal([*COMMAND, "types"], columns=40)
         assert status == 0, shown
         lines = shown.splitlines()
@@ -919,7 +939,7 @@ class TestExtensions:
         with running(handlers=handlers, registry=registry) as server:
             yield server
 
-    def test_values_are_read_as_their_fields_are(
+    def test_send_reads_values_by_the_types_of_fields(
         self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         given = ["name=7", "count=7", "lid=shut", "sizes=[1,2]", "labels=a,b", 'labels=["c,d"]']
@@ -948,7 +968,7 @@ class TestExtensions:
             ('box={"name":"a","code":"hush"}', "$.payload.box is secret"),
         ],
     )
-    def test_bad_values(
+    def test_send_refuses_bad_values_and_secrets(
         self,
         given: str,
         fault: str,
@@ -962,7 +982,7 @@ class TestExtensions:
         assert "hush" not in err
 
     @pytest.mark.parametrize("option", ["--json", "--plugins"])
-    def test_secrets_are_masked(
+    def test_watch_masks_secrets_of_extensions(
         self, option: str, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         vault_server.publish(VaultOpened(box=Box(name="a", code="hush")), to=4)
@@ -972,7 +992,7 @@ class TestExtensions:
         assert "***" in out
         assert err.endswith("watching missions, forge_sessions, system, vaults\n")
 
-    def test_what_is_not_known_is_shown(
+    def test_watch_shows_what_it_does_not_know_with_a_hint(
         self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         vault_server.publish(*[VaultOpened(box=Box(name="a"))] * 2)
@@ -981,7 +1001,7 @@ class TestExtensions:
         assert "UnknownEvent(type='event.vault', category='vault'" in out
         assert err.count("; --plugins knows the messages of installed extensions\n") == 1
 
-    def test_no_hint_at_what_is_given(
+    def test_plugins_is_not_hinted_at_where_it_is_given(
         self, vault_server: ServerThread, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["send", "--plugins", vault_server.url, "weather"]) == 2
@@ -1004,7 +1024,7 @@ def test_the_readmes_examples_run(server: ServerThread, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("command", [["demo"], ["watch", "ws://h"], ["send", "ws://h", "ping"]])
-def test_without_websockets(
+def test_commands_that_connect_say_that_websockets_is_missing(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
@@ -1013,7 +1033,7 @@ def test_without_websockets(
     assert err == "tachikoma-proto: this needs websockets: pip install 'tachikoma-proto[cli]'\n"
 
 
-def test_what_other_subcommands_do_not_need_is_not_loaded() -> None:
+def test_types_imports_nothing_of_the_network() -> None:
     code = "import sys, tachikoma_proto.cli as c; c.main(['types']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = done.stdout.splitlines()[-1].split()

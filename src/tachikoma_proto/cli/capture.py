@@ -233,12 +233,12 @@ def _read_frame(
 def _senders(codec: Codec, content: JsonObject) -> list[Sender]:
     """Return who may have sent a frame, the likeliest first; nobody if no category has its type.
 
-    A server's keepalive is bare: it has neither an id, nor a time, nor a payload. A client's
-    command may lack all of them too, but a client's library gives it an id.
+    A keepalive is bare: it has neither an id nor a timestamp, and nothing to say. A client's command
+    may lack all of them too, but a client's library gives it an id.
     """
     message_type = content.get("type")
     senders = codec.registry.senders_of(message_type) if isinstance(message_type, str) else []
-    if content.keys() <= {"type", "payload"} and not content.get("payload"):
+    if not content.keys() & {"id", "timestamp"} and not content.get("payload"):
         senders.sort(key=lambda sender: not _is_keepalive(codec, sender, message_type))
     return senders
 
