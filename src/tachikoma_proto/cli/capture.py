@@ -233,8 +233,8 @@ def _read_frame(
 def _senders(codec: Codec, content: JsonObject) -> list[Sender]:
     """Return who may have sent a frame, the likeliest first; nobody if no category has its type.
 
-    A keepalive is bare: it has neither an id nor a timestamp, and nothing to say. A client's command
-    may lack all of them too, but a client's library gives it an id.
+    A keepalive is bare: it has neither an id nor a timestamp, and nothing to say. A client's
+    command may lack all of them too, but a client's library gives it an id.
     """
     message_type = content.get("type")
     senders = codec.registry.senders_of(message_type) if isinstance(message_type, str) else []
