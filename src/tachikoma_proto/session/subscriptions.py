@@ -28,8 +28,7 @@ from tachikoma_proto.declare.shapes import Identifier, Shape, without_none
 from tachikoma_proto.errors import CommandError, EncodeError, FieldError, RegistryError
 from tachikoma_proto.messages.commands import SubscriptionFilters
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.registry.topic_keys import KeyOf, key_reader
-from tachikoma_proto.wire.formats import parse_uuid
+from tachikoma_proto.registry.topic_keys import KeyOf, KeyParser, key_parser, key_reader
 
 S = TypeVar("S", bound=Hashable)
 """Who subscribes: a connection's session, a queue, a name."""
@@ -56,14 +55,14 @@ class _Route:
         cls: The class.
         topic: The topic of its category.
         key_of: Returns the key that names the topic below; None if there is none.
-        has_uuid_key: Whether that is a UUID.
+        parse_key: Reads such a key from a topic; None if there is none.
         filtered: For each of ``FILTERED`` what returns the event's value; None if it has none.
     """
 
     cls: type[Event]
     topic: str
     key_of: KeyOf | None
-    has_uuid_key: bool
+    parse_key: KeyParser | None
     filtered: tuple[Callable[[Event], Any] | None, ...]
 
     def topics(self, event: Event) -> tuple[str, ...]:
@@ -103,9 +102,10 @@ class SubscriptionIndex(Generic[S]):
             if (route := _route(registry, declaration)) is not None
         }
         self._topics = {c.topic for c in registry.categories.values() if c.topic is not None}
-        self._topics_of_uuids = {
-            route.topic for route in self._routes.values() if route.has_uuid_key
-        }
+        self._key_parsers: dict[str, list[KeyParser]] = {}
+        for route in self._routes.values():
+            if route.parse_key is not None:
+                self._key_parsers.setdefault(route.topic, []).append(route.parse_key)
         self._event_types: dict[str, list[type]] = {}
         for declaration in events:
             for name in (declaration.tag, f"{declaration.category}.{declaration.tag}"):
@@ -126,13 +126,18 @@ class SubscriptionIndex(Generic[S]):
         """Return a topic in the form that events have it, whatever form its UUID is written in.
 
         Raises:
-            CommandError: No category owns the topic; the code is ``not_found``.
+            CommandError: No event can ever go to the topic; the code is ``not_found``.
         """
-        first, *below = topic.split("/")
-        if first not in self._topics or not all(below):
-            raise CommandError("not_found", "topic not found")
-        key = parse_uuid(below[0]) if below and first in self._topics_of_uuids else None
-        return topic if key is None else "/".join([first, str(key), *below[1:]])
+        first, has_key, key = topic.partition("/")
+        if first in self._topics:
+            if not has_key:
+                return first
+            if all(key.split("/")):
+                for parse in self._key_parsers.get(first, ()):
+                    canonical = parse(key)
+                    if canonical is not None:
+                        return f"{first}/{canonical}"
+        raise CommandError("not_found", "topic not found")
 
     def add(self, subscriber: S, topic: str, filters: SubscriptionFilters | None = None) -> None:
         """Add a subscription; one to the same topic is replaced.
@@ -143,7 +148,7 @@ class SubscriptionIndex(Generic[S]):
             filters: What narrows the subscription.
 
         Raises:
-            CommandError: No category owns the topic; the code is ``not_found``.
+            CommandError: No event can ever go to the topic; the code is ``not_found``.
         """
         topic = self.canonical(topic)
         narrowings = self._narrowings(filters)
@@ -244,7 +249,7 @@ def _route(registry: Registry, declaration: MessageDeclaration) -> _Route | None
         cls=declaration.cls,
         topic=category.topic,
         key_of=key_reader(key) if key is not None else None,
-        has_uuid_key=key is not None and _is_uuid(key.shape),
+        parse_key=key_parser(key) if key is not None else None,
         filtered=tuple(
             attrgetter(name) if name in fields and _is_uuid(fields[name].shape) else None
             for name in FILTERED
