@@ -97,6 +97,7 @@ class Server:
                 "or ServerConfig(require_auth=False)"
             )
         _check_handlers(dispatcher, codec.registry)
+        _ = codec.converter  # made now, so that no frame waits for it
         self._hub = Hub(
             codec,
             config,

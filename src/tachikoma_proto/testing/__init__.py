@@ -29,19 +29,24 @@ from tachikoma_proto.testing.vectors import check_vectors
 
 if TYPE_CHECKING:
     from tachikoma_proto.testing.round_trip import check_round_trip
+    from tachikoma_proto.testing.servers import RecordingSession, connect
     from tachikoma_proto.testing.strategies import Types, envelopes, json_values, messages
 
 __all__ = [
+    "RecordingSession",
     "Source",
     "Types",
     "check_round_trip",
     "check_vectors",
+    "connect",
     "envelopes",
     "json_values",
     "messages",
 ]
 
-_MADE_UP: Final = {
+_MODULES: Final = {
+    "RecordingSession": "servers",
+    "connect": "servers",
     "check_round_trip": "round_trip",
     "Types": "strategies",
     "envelopes": "strategies",
@@ -51,6 +56,6 @@ _MADE_UP: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MADE_UP:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MADE_UP[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
