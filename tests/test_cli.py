@@ -10,6 +10,7 @@ import sys
 
 import click
 import pytest
+from attrs import frozen
 from support.cli_process import shown_on_a_terminal
 
 import tachikoma_proto as tp
@@ -43,6 +44,7 @@ class TestTypes:
             ],
             "reply": "ack",
             "owner": "tachikoma_proto",
+            "deprecated": "",
         } in rows
         (authenticate,) = [row for row in rows if row["type"] == "authenticate"]
         assert authenticate["fields"] == ["token: str (secret)"]
@@ -72,6 +74,24 @@ class TestTypes:
         assert main(["types"]) == 0
         status, shown = shown_on_a_terminal([*COMMAND, "types"], columns=400)
         assert (status, shown) == (0, capsys.readouterr().out)
+
+    def test_types_shows_what_is_deprecated(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        deploy = tp.Category("deploy", topic="deploys")
+
+        @deploy.event("started", deprecated="use begun")
+        @frozen(kw_only=True)
+        class DeployStarted(tp.Event):
+            target: str
+
+        monkeypatch.setattr(tp.Registry, "discover", lambda: tp.Registry([deploy]))
+        assert main(["types", "--plugins"]) == 0
+        head, *_, last = capsys.readouterr().out.splitlines()
+        assert head.endswith("  deprecated")
+        assert last.endswith("  use begun")
+        assert main(["types", "--plugins", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["deprecated"] == "use begun"
 
 
 class TestArguments:

@@ -41,8 +41,8 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[!-~]+(?<!/)", re.IGNORECASE)
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
-_CLIENT_ENDED: Final = "tachikoma_proto.client"
-"""The logger whose errors are raised, too."""
+_CLIENT: Final = "tachikoma_proto.client"
+"""The logger of the client, which also raises what it logs as an error."""
 
 
 @frozen(kw_only=True)
@@ -226,6 +226,8 @@ def showing_log(notify: Callable[[str], object]) -> Iterator[None]:
     """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity(), logging.DEBUG)
     handler = _LogHandler(level, notify)
+    if not verbosity():
+        handler.addFilter(_is_not_raised)
     log = logging.getLogger("tachikoma_proto")
     old_level = log.level
     log.addHandler(handler)
@@ -237,6 +239,11 @@ def showing_log(notify: Callable[[str], object]) -> Iterator[None]:
         log.removeHandler(handler)
 
 
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """Return whether a record says something else than the error that ends the client."""
+    return record.name != _CLIENT or record.levelno < logging.ERROR
+
+
 class _LogHandler(logging.Handler):
     def __init__(self, level: int, notify: Callable[[str], object]) -> None:
         super().__init__(level)
@@ -244,8 +251,6 @@ class _LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""
-        if record.name == _CLIENT_ENDED and record.levelno >= logging.ERROR:
-            return  # it is raised, and who catches it says so
         self._notify(printable(record.getMessage()))
 
 

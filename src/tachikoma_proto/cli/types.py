@@ -2,6 +2,7 @@
 
 Rules:
 
+* What is deprecated says what to use instead; where nothing is, the table has no such column.
 * On a terminal that is too narrow for the table, what makes it wide goes below each row; where
   that is too wide as well, there are no columns.
 """
@@ -20,7 +21,7 @@ from tachikoma_proto.declare.declarations import MessageDeclaration
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
 
-COLUMNS: Final = ("type", "direction", "category", "tag", "fields", "reply", "owner")
+COLUMNS: Final = ("type", "direction", "category", "tag", "fields", "reply", "owner", "deprecated")
 
 SHORT_COLUMNS: Final = 4
 """How many of them stay columns where there is little room."""
@@ -57,12 +58,14 @@ def _row(registry: Registry, declaration: MessageDeclaration) -> list[Any]:
         [describe_field(field, registry.records) for field in registry.records[declaration.cls]],
         reply.message_type if reply else "",
         registry.owner_of(registry.categories[declaration.category]),
+        declaration.deprecated or "",
     ]
 
 
 def _laid_out(rows: list[list[str]], width: int | None) -> str:
     """Lay the table out for a terminal's number of columns; None for any number."""
-    text = table(COLUMNS, rows)
+    columns = len(COLUMNS) if any(row[-1] for row in rows) else len(COLUMNS) - 1
+    text = table(COLUMNS[:columns], [row[:columns] for row in rows])
     if width is None or _fits(text, width):
         return text
     short = table(COLUMNS[:SHORT_COLUMNS], [row[:SHORT_COLUMNS] for row in rows])
@@ -82,10 +85,12 @@ def _fits(text: str, width: int) -> bool:
 
 def _with_details(lines: list[str], rows: list[list[str]], width: int) -> Iterator[str]:
     """Go through the lines, each with what is not in it below."""
-    for line, (*_, fields, reply, owner) in zip(lines, rows, strict=True):
+    for line, (*_, fields, reply, owner, deprecated) in zip(lines, rows, strict=True):
+        named = {"reply": reply, "owner": owner, "deprecated": deprecated}
+        details = "; ".join(f"{name}: {text}" for name, text in named.items() if text)
         yield line
         yield from _below(fields, width)
-        yield from _below(f"reply: {reply}; owner: {owner}" if reply else f"owner: {owner}", width)
+        yield from _below(details, width)
 
 
 def _below(text: str, width: int) -> list[str]:
