@@ -74,6 +74,17 @@ def test_the_python_of_a_page_runs_in_order_as_one_program(page: Path, tmp_path:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif("DOCS_TYPES" not in os.environ, reason="takes long: tox -e types runs it")
+def test_the_python_of_every_page_is_strictly_typed(tmp_path: Path) -> None:
+    for page in PAGES:
+        if code := "\n".join(blocks(page, "python")):
+            name = re.sub(r"\W", "_", name_of(page).removesuffix(".md"))
+            (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 @every_page
 def test_every_code_block_names_its_language(page: Path) -> None:
     fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
