@@ -13,7 +13,7 @@ STARTED = CODEC.encode(tp.MissionStarted(mission_id=MISSION))
 
 class TestALostConnection:
     @live
-    async def test_is_asked_once_at_most_by_who_tries_again(self) -> None:
+    async def test_a_retried_request_fails_at_most_once_after_a_lost_connection(self) -> None:
         network = Network()
         async with client_of(network) as client:
             network.now.feed(None)
@@ -29,7 +29,9 @@ class TestALostConnection:
 
     @pytest.mark.parametrize("has_begun", [False, True])
     @live
-    async def test_whose_task_is_cancelled_is_one_as_well(self, has_begun: bool) -> None:
+    async def test_a_client_reconnects_if_its_connection_task_is_cancelled(
+        self, has_begun: bool
+    ) -> None:
         network = Network()
         async with client_of(network) as client:
             if has_begun:
@@ -39,7 +41,7 @@ class TestALostConnection:
             assert isinstance(await soon(client.request(tp.Ping())), tp.PongResponse)
 
     @live
-    async def test_that_is_slow_to_close_keeps_nobody(self) -> None:
+    async def test_a_connection_that_is_slow_to_close_delays_no_request(self) -> None:
         network = Network()
         async with client_of(network) as client:
             first = network.now
@@ -50,7 +52,7 @@ class TestALostConnection:
             assert not first.commands
 
     @live
-    async def test_fails_what_waits_for_an_answer(self) -> None:
+    async def test_a_lost_connection_fails_requests_in_flight(self) -> None:
         network = Network(lambda _: None, agree)
         async with client_of(network) as client:
             asked = asyncio.create_task(client.request(tp.StartMission(mission_id=MISSION)))
@@ -62,7 +64,7 @@ class TestALostConnection:
         assert [type(c) for t in network.opened for c in t.commands] == [tp.StartMission, tp.Ping]
 
     @live
-    async def test_whose_iteration_raises_is_one_as_well(self) -> None:
+    async def test_a_client_reconnects_if_its_transport_raises(self) -> None:
         network = Network()
         async with client_of(network) as client:
             network.now.feed(None)
@@ -75,7 +77,7 @@ class TestALostConnection:
 
 class TestWaitingRequests:
     @live
-    async def test_end_with_the_client(self) -> None:
+    async def test_waiting_requests_fail_when_the_client_is_closed(self) -> None:
         network = Network(agree, OSError("no route"))
         client = await client_of(network).__aenter__()
         network.now.feed(None)
@@ -87,7 +89,7 @@ class TestWaitingRequests:
             await soon(waiting)
 
     @live
-    async def test_end_when_it_gives_up(self) -> None:
+    async def test_waiting_requests_fail_when_the_client_gives_up(self) -> None:
         config = tp.ClientConfig(backoff_base=0.02, backoff_max=0.02, max_attempts=2)
         network = Network(agree, OSError("no route"))
         client = await client_of(network, config).__aenter__()
@@ -100,7 +102,7 @@ class TestWaitingRequests:
         await client.close()
 
     @live
-    async def test_say_that_they_were_not_sent(self) -> None:
+    async def test_a_request_without_a_connection_says_that_it_was_not_sent(self) -> None:
         network = Network(agree, OSError("no route"))
         async with client_of(network) as client:
             network.now.feed(None)
@@ -111,7 +113,7 @@ class TestWaitingRequests:
 
 class TestClosing:
     @live
-    async def test_by_several_at_once_is_done_once(self) -> None:
+    async def test_a_client_can_be_closed_by_several_tasks_at_once(self) -> None:
         network = Network()
         client = await client_of(network).__aenter__()
         network.now.can_close.clear()
@@ -126,7 +128,7 @@ class TestClosing:
             await first
 
     @live
-    async def test_while_it_connects(self) -> None:
+    async def test_a_client_can_be_closed_while_it_connects(self) -> None:
         network = Network(lambda _: None)
         client = client_of(network, token="t")
         entering = asyncio.create_task(client.__aenter__())
@@ -137,7 +139,7 @@ class TestClosing:
         assert network.now.closed
 
     @live
-    async def test_while_it_reconnects(self) -> None:
+    async def test_a_client_can_be_closed_while_it_reconnects(self) -> None:
         network = Network(agree, lambda _: None)
         client = await client_of(network, token="t").__aenter__()
         network.now.feed(None)
@@ -146,7 +148,7 @@ class TestClosing:
         assert all(transport.closed for transport in network.opened)
 
     @live
-    async def test_takes_no_more_requests(self) -> None:
+    async def test_a_closed_client_refuses_requests(self) -> None:
         network = Network()
         client = await client_of(network).__aenter__()
         closing = asyncio.create_task(client.close())
@@ -157,7 +159,7 @@ class TestClosing:
         assert not network.now.commands
 
     @live
-    async def test_by_cancelling_what_enters_leaves_nothing(self) -> None:
+    async def test_cancelling_a_client_that_connects_leaves_no_task(self) -> None:
         network = Network(lambda _: None)
         entering = asyncio.create_task(client_of(network, token="t").__aenter__())
         await until(lambda: network.opened and network.now.commands)
@@ -168,7 +170,7 @@ class TestClosing:
 
 
 @live
-async def test_who_cancels_all_tasks_gets_an_error_and_not_a_freeze() -> None:
+async def test_cancelling_all_tasks_ends_a_client_with_an_error() -> None:
     network = Network()
     client = await client_of(network).__aenter__()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -180,7 +182,7 @@ async def test_who_cancels_all_tasks_gets_an_error_and_not_a_freeze() -> None:
 
 
 @live
-async def test_a_token_is_in_no_error_and_no_record() -> None:
+async def test_a_client_shows_its_token_in_no_error_and_no_log() -> None:
     given = iter(["first-s3cret"])
 
     def fresh() -> str:
@@ -204,7 +206,7 @@ async def test_a_token_is_in_no_error_and_no_record() -> None:
 
 
 @live
-async def test_a_first_entry_that_fails_may_be_followed_by_another() -> None:
+async def test_a_client_can_be_entered_again_after_it_failed_to_connect() -> None:
     network = Network(OSError("not yet"), agree)
     client = client_of(network)
     with pytest.raises(OSError, match="not yet"):

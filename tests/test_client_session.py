@@ -30,7 +30,7 @@ def sent(session: ClientSession) -> tp.IncomingMessage[tp.Command[Any]]:
     return CODEC.decode_command(text)
 
 
-def test_a_command_and_its_answer() -> None:
+def test_a_client_session_matches_a_response_to_its_command() -> None:
     session = opened()
     asked = session.request(tp.GetMissionStatus(mission_id=MISSION))
     assert session.waiting == {asked}
@@ -41,7 +41,7 @@ def test_a_command_and_its_answer() -> None:
     assert not session.waiting
 
 
-def test_answers_come_in_any_order() -> None:
+def test_a_client_session_accepts_responses_in_any_order() -> None:
     session = opened()
     first, second = (session.request(tp.StartMission(mission_id=MISSION)) for _ in range(2))
     failed = tp.AckResponse.failure("no")
@@ -53,7 +53,7 @@ def test_answers_come_in_any_order() -> None:
     assert event == ResponseReceived(first, done)
 
 
-def test_an_error_stands_in_the_place_of_an_answer() -> None:
+def test_a_client_session_returns_an_error_response_as_a_remote_error() -> None:
     session = opened()
     asked = session.request(tp.StartMission(mission_id=MISSION))
     response = tp.ErrorResponse.not_found("mission").with_details({"hint": 1})
@@ -70,7 +70,7 @@ def test_an_error_stands_in_the_place_of_an_answer() -> None:
 
 
 @pytest.mark.parametrize("wrong", [tp.PongResponse.now(), STARTED])
-def test_another_answer_than_the_commands_is_refused(wrong: Any) -> None:
+def test_a_client_session_refuses_a_response_of_another_type(wrong: Any) -> None:
     session = opened()
     asked = session.request(tp.StartMission(mission_id=MISSION))
     event = session.receive(CODEC.encode(wrong, reply_to=asked), 0.0)
@@ -82,7 +82,7 @@ def test_another_answer_than_the_commands_is_refused(wrong: Any) -> None:
     )
 
 
-def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
+def test_a_client_session_ignores_an_unexpected_response() -> None:
     session = opened()
     asked = session.request(tp.StartMission(mission_id=MISSION))
     session.forget(asked)
@@ -99,7 +99,7 @@ def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
         CODEC.encode(tp.AckResponse.ok()).replace('"ack"', '"nod"'),
     ],
 )
-def test_what_is_no_answer_comes_out_as_it_came(text: str) -> None:
+def test_a_client_session_returns_events_and_unknown_messages(text: str) -> None:
     event = opened().receive(text, 0.0)
     assert event == MessageReceived(CODEC.decode_server_message(text))  # type: ignore[arg-type]
 
@@ -113,7 +113,7 @@ def test_what_is_no_answer_comes_out_as_it_came(text: str) -> None:
         (CODEC.encode(tp.AckResponse.ok()), "without reply_to"),
     ],
 )
-def test_one_bad_frame_is_logged_and_ignored(
+def test_a_client_session_logs_and_ignores_a_bad_frame(
     text: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = opened()
@@ -125,19 +125,19 @@ def test_one_bad_frame_is_logged_and_ignored(
     assert session.waiting == {asked}
 
 
-def test_a_ping_of_the_servers_is_answered_with_a_bare_pong() -> None:
+def test_a_client_session_answers_a_ping_with_a_bare_pong() -> None:
     session = opened()
     assert session.receive('{"type":"ping"}', 0.0) is None
     assert session.next_frame() == '{"type":"pong"}'
 
 
 @pytest.mark.parametrize("payload", [tp.Pong(), STARTED, STATUS])
-def test_what_is_not_answered_cannot_be_asked(payload: Any) -> None:
+def test_a_client_session_refuses_a_command_without_a_response(payload: Any) -> None:
     with pytest.raises(ValueError, match="is not a command that is answered"):
         opened().request(payload)
 
 
-def test_a_command_that_cannot_be_written_is_not_waited_for() -> None:
+def test_a_client_session_does_not_wait_for_a_command_that_cannot_be_encoded() -> None:
     session = opened()
     bad = tp.StartMission(mission_id="7")  # type: ignore[arg-type]
     with pytest.raises(tp.EncodeError):
@@ -149,7 +149,7 @@ def test_a_command_that_cannot_be_written_is_not_waited_for() -> None:
 class TestKeepalive:
     CONFIG = ClientConfig(ping_interval=30, pong_timeout=10)
 
-    def test_asks_a_silent_server(self) -> None:
+    def test_a_client_session_pings_a_silent_server(self) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(30.0)
         message = sent(session)
@@ -160,14 +160,14 @@ class TestKeepalive:
         session.handle_timeout(40.0)
         assert close_code(session) is None
 
-    def test_gives_a_server_up_that_does_not_answer(self) -> None:
+    def test_a_client_session_aborts_if_a_ping_is_not_answered(self) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(30.0)
         session.handle_timeout(40.0)
         assert close_code(session) == 1011
 
 
-def test_metrics_are_told_what_happens() -> None:
+def test_metrics_count_what_happens_to_a_client_session() -> None:
     counting = Counting()
     session = ClientSession(CODEC, metrics=counting, now=0.0)
     asked = session.request(tp.StartMission(mission_id=MISSION))

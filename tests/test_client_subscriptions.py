@@ -71,7 +71,7 @@ class Subscribed:
 
 class TestAReconnect:
     @live
-    async def test_asks_for_all_topics_at_once(self) -> None:
+    async def test_a_reconnect_subscribes_to_all_topics_at_once(self) -> None:
         network = Network()
         async with client_of(network) as client:
             for number in range(20):
@@ -88,7 +88,7 @@ class TestAReconnect:
 
     @pytest.mark.parametrize("times", [1, 3])
     @live
-    async def test_asks_again_for_a_topic_after_an_internal_error(self, times: int) -> None:
+    async def test_a_reconnect_retries_a_topic_after_an_internal_error(self, times: int) -> None:
         network = Network(agree, failing(*["internal_error"] * times))
         async with client_of(network) as client:
             await client.subscribe("missions")
@@ -100,7 +100,7 @@ class TestAReconnect:
             assert network.now.commands == [tp.Subscribe(topic="missions")] * (times + 1)
 
     @live
-    async def test_is_not_kept_waiting_by_a_topic_that_fails_for_ever(self) -> None:
+    async def test_a_reconnect_does_not_wait_for_a_topic_that_keeps_failing(self) -> None:
         def broken(command: tp.Command[Any]) -> tp.Response | None:
             if command == tp.Subscribe(topic="system"):
                 return tp.ErrorResponse(code="internal_error", message="")
@@ -125,7 +125,7 @@ class TestAReconnect:
         ],
     )
     @live
-    async def test_reports_and_keeps_what_is_refused(self, refusal: tp.Response) -> None:
+    async def test_a_reconnect_reports_and_keeps_refused_topics(self, refusal: tp.Response) -> None:
         network = Network(agree, lambda _: refusal, agree)
         async with client_of(network) as client:
             await client.subscribe("missions")
@@ -139,7 +139,7 @@ class TestAReconnect:
             assert network.now.commands == [tp.Subscribe(topic="missions")]
 
     @live
-    async def test_that_is_refused_in_the_background_is_told(self) -> None:
+    async def test_a_topic_refused_after_a_reconnect_is_reported(self) -> None:
         network = Network(agree, failing("internal_error", "permission_denied"), agree)
         async with client_of(network) as client:
             await client.subscribe("missions")
@@ -151,7 +151,7 @@ class TestAReconnect:
             assert (await next_of(events, tp.Reconnected)).refused == ()
 
     @live
-    async def test_passes_over_what_is_unsubscribed_meanwhile(self) -> None:
+    async def test_a_reconnect_leaves_out_topics_that_were_unsubscribed_meanwhile(self) -> None:
         server = Subscribed()
         network = Network(agree, server.answer)
         later = tp.ClientConfig(backoff_base=0.2, ping_interval=None)
@@ -164,7 +164,7 @@ class TestAReconnect:
             assert network.now.commands == [tp.Unsubscribe(topic="missions")]
 
     @live
-    async def test_drops_the_events_of_an_attempt_that_fails(self) -> None:
+    async def test_a_failed_reconnect_drops_the_events_that_it_received(self) -> None:
         def pushy(command: tp.Command[Any]) -> tp.Response | None:
             network.now.feed(CODEC.encode(STARTED), None)
             return None
@@ -180,7 +180,7 @@ class TestAReconnect:
             assert await soon(anext(events)) == STARTED
 
     @live
-    async def test_tells_events_of_the_new_connection_after_it(self) -> None:
+    async def test_events_of_a_new_connection_come_after_reconnected(self) -> None:
         def pushy(command: tp.Command[Any]) -> tp.Response | None:
             network.now.feed(CODEC.encode(STARTED))
             return agree(command)
@@ -199,7 +199,7 @@ class TestAReconnect:
 
     @pytest.mark.parametrize(("rate", "burst", "topics"), [(200.0, 5, 60), (50.0, 1, 10)])
     @live
-    async def test_keeps_to_the_rate_that_the_server_allows(
+    async def test_a_reconnect_stays_within_the_rate_limit_of_the_server(
         self, rate: float, burst: int, topics: int
     ) -> None:
         port = free_port()
@@ -222,7 +222,7 @@ class TestAReconnect:
             await client.close()
 
     @live
-    async def test_over_a_database_that_is_away_for_a_moment_loses_no_topic(self) -> None:
+    async def test_a_reconnect_during_a_failing_permission_check_loses_no_topic(self) -> None:
         fails = 0
 
         def may_subscribe(_: tp.Session, __: str) -> bool:
@@ -250,7 +250,7 @@ class TestAReconnect:
 
 class TestOneTopic:
     @live
-    async def test_is_changed_in_the_order_of_the_calls(self) -> None:
+    async def test_calls_for_one_topic_take_effect_in_order(self) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network) as client:
@@ -276,7 +276,7 @@ class TestOneTopic:
         "spelling", ["{0}", "{1}", "urn:uuid:{0}", "{{{0}}}", "{2}", "urn:uuid:{1}"]
     )
     @live
-    async def test_is_one_in_every_spelling(self, spelling: str) -> None:
+    async def test_spellings_of_one_topic_share_a_subscription(self, spelling: str) -> None:
         lower = UPPER.lower()
         other = "missions/" + spelling.format(lower, UPPER, lower.replace("-", ""))
         network = Network()
@@ -291,7 +291,7 @@ class TestOneTopic:
 
     @pytest.mark.parametrize("how", ["timeout", "cancelled"])
     @live
-    async def test_whose_subscribe_is_cut_short_is_not_subscribed(self, how: str) -> None:
+    async def test_a_cancelled_subscribe_leaves_no_subscription(self, how: str) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network, FAST) as client:
@@ -311,7 +311,7 @@ class TestOneTopic:
             assert network.now.commands == [tp.Subscribe(topic="system"), tp.Ping()]
 
     @live
-    async def test_whose_second_subscribe_is_cut_short_has_the_first_filters(self) -> None:
+    async def test_a_cancelled_second_subscribe_keeps_the_first_filters(self) -> None:
         first = tp.SubscriptionFilters(event_types=("started",))
         server = Subscribed()
         network = Network(server.answer)
@@ -325,7 +325,7 @@ class TestOneTopic:
             await until(lambda: server.topics == {"missions": first})
 
     @live
-    async def test_whose_unsubscribe_is_cut_short_does_not_come_back(self) -> None:
+    async def test_a_cancelled_unsubscribe_does_not_restore_the_subscription(self) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network, FAST) as client:
@@ -341,7 +341,7 @@ class TestOneTopic:
 
     @pytest.mark.parametrize("code", ["internal_error", "permission_denied"])
     @live
-    async def test_keeps_its_filters_when_others_are_refused(self, code: str) -> None:
+    async def test_refused_filters_leave_the_previous_ones(self, code: str) -> None:
         first = tp.SubscriptionFilters(event_types=("started",))
         server = Subscribed()
         network = Network(server.answer)
@@ -359,7 +359,7 @@ class TestOneTopic:
 
 class TestAFreshAuthentication:
     @live
-    async def test_that_permits_less_is_told(self) -> None:
+    async def test_a_token_that_permits_less_is_reported_as_subscription_lost(self) -> None:
         allowed = {"missions", "system"}
         server = make_server(may_subscribe=lambda _, topic: topic in allowed)
         async with serving(server) as url, tp.connect(url, token=TOKEN, config=SOON) as client:
@@ -378,7 +378,7 @@ class TestAFreshAuthentication:
             assert session.identity == tp.Identity(USER)
 
     @live
-    async def test_that_dropped_a_topic_by_mistake_gets_it_back(self) -> None:
+    async def test_a_topic_dropped_by_a_failing_permission_check_is_restored(self) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network, token="t") as client:
@@ -393,7 +393,7 @@ class TestAFreshAuthentication:
 
 class TestStreamsOfASubscription:
     @live
-    async def test_share_the_subscription_of_a_topic(self) -> None:
+    async def test_streams_of_one_topic_share_a_subscription(self) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network) as client:
@@ -414,7 +414,7 @@ class TestStreamsOfASubscription:
             ]
 
     @live
-    async def test_get_what_their_own_filters_let_pass(self) -> None:
+    async def test_streams_of_one_topic_apply_their_own_filters(self) -> None:
         failed = tp.MissionFailed(mission_id=MISSION, error="")
         elsewhere = tp.MissionStarted(mission_id=OTHER)
         server = make_server()
@@ -432,7 +432,7 @@ class TestStreamsOfASubscription:
                 assert [await soon(anext(starts)) for _ in range(2)] == [STARTED, elsewhere]
 
     @live
-    async def test_ask_for_what_covers_them(self) -> None:
+    async def test_streams_of_one_topic_subscribe_with_filters_that_cover_all(self) -> None:
         filters = tp.SubscriptionFilters
         server = Subscribed()
         network = Network(server.answer)
@@ -450,7 +450,7 @@ class TestStreamsOfASubscription:
             assert server.topics == {}
 
     @live
-    async def test_and_subscribe_do_not_end_each_other(self) -> None:
+    async def test_a_stream_and_subscribe_do_not_end_each_other(self) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network) as client:
@@ -466,7 +466,7 @@ class TestStreamsOfASubscription:
             assert server.topics == {}
 
     @live
-    async def test_come_back_after_a_reconnect_and_are_told_of_their_topic(self) -> None:
+    async def test_streams_survive_a_reconnect_with_notices_of_their_topic(self) -> None:
         server = Subscribed()
         network = Network(server.answer)
         async with client_of(network) as client:
@@ -482,7 +482,7 @@ class TestStreamsOfASubscription:
         "refusal", [tp.ErrorResponse.not_found("topic"), tp.AckResponse.failure("no")]
     )
     @live
-    async def test_that_are_refused_leave_nothing(self, refusal: tp.Response) -> None:
+    async def test_a_refused_stream_leaves_no_subscription(self, refusal: tp.Response) -> None:
         network = Network(lambda _: refusal, agree)
         async with client_of(network) as client:
             with pytest.raises(tp.RemoteError):
@@ -494,14 +494,14 @@ class TestStreamsOfASubscription:
             assert network.now.commands == [tp.Ping()]
 
     @live
-    async def test_that_end_while_there_is_no_connection_hold_up_nobody(self) -> None:
+    async def test_a_stream_can_end_without_a_connection(self) -> None:
         network = Network(agree, OSError("no route"))
         async with client_of(network) as client, client.subscription("missions"):
             network.now.feed(None)
             await until(lambda: client.state == "reconnecting")
 
     @live
-    async def test_end_with_the_client(self) -> None:
+    async def test_streams_of_a_topic_end_with_the_client(self) -> None:
         network = Network()
         async with client_of(network) as client, client.subscription("missions") as events:
             await client.close()
@@ -510,7 +510,7 @@ class TestStreamsOfASubscription:
 
     @pytest.mark.parametrize("topic", ["deploys", f"deploys/{MISSION}", f"deploys/{UPPER}"])
     @live
-    async def test_of_a_topic_of_an_unknown_extension_get_its_events(self, topic: str) -> None:
+    async def test_a_stream_of_an_unknown_topic_yields_unknown_events(self, topic: str) -> None:
         ids = topic.partition("/")[2].lower() or str(OTHER)
         frame = (
             '{"id":"00000000-0000-4000-8000-000000000001","type":"event.deploy",'
@@ -549,7 +549,7 @@ class TestStreamsOfASubscription:
         ],
     )
     @live
-    async def test_get_unknown_events_of_a_known_category(
+    async def test_a_stream_yields_unknown_events_of_a_known_category(
         self, topic: str, filters: tp.SubscriptionFilters | None, comes: bool
     ) -> None:
         frame = (

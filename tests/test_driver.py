@@ -48,7 +48,7 @@ def closing_soon(**limits: float) -> tp.ServerConfig:
 
 class TestTheOtherSideEndsIt:
     @live
-    async def test_in_order(self) -> None:
+    async def test_a_driver_ends_when_the_peer_closes_in_order(self) -> None:
         served = Served(make_server(config=OPEN))
         served.transport.feed(SUBSCRIBE)
         await until(lambda: served.transport.sent)
@@ -57,7 +57,7 @@ class TestTheOtherSideEndsIt:
 
     @pytest.mark.parametrize("when", ["reading", "at once"])
     @live
-    async def test_by_breaking_off(self, when: str) -> None:
+    async def test_a_driver_ends_when_the_connection_breaks(self, when: str) -> None:
         served = Served(make_server(config=OPEN))
         if when == "reading":
             served.transport.feed(SUBSCRIBE, ConnectionResetError("gone"))
@@ -66,14 +66,14 @@ class TestTheOtherSideEndsIt:
         await served.gone()
 
     @live
-    async def test_while_something_is_sent(self) -> None:
+    async def test_a_driver_ends_when_the_connection_breaks_while_sending(self) -> None:
         served = Served(make_server(config=OPEN))
         served.transport.send_error = BrokenPipeError("gone")
         served.transport.feed(SUBSCRIBE)
         await served.gone()
 
     @live
-    async def test_and_closing_fails_too(self) -> None:
+    async def test_a_driver_ends_when_closing_the_transport_fails(self) -> None:
         served = Served(make_server(config=OPEN))
         served.transport.close_error = RuntimeError("closed twice")
         await served.end()
@@ -82,7 +82,7 @@ class TestTheOtherSideEndsIt:
 
 class TestClosing:
     @live
-    async def test_sends_what_waits(self) -> None:
+    async def test_closing_sends_queued_frames_first(self) -> None:
         served = Served(make_server(config=OPEN))
         served.transport.feed(PING)
         await until(lambda: served.transport.sent)
@@ -99,7 +99,7 @@ class TestClosing:
         await served.gone()
 
     @live
-    async def test_does_not_wait_for_ever(self) -> None:
+    async def test_closing_ends_within_the_close_timeout(self) -> None:
         served = Served(make_server(config=closing_soon()))
         served.transport.can_send.clear()
         served.transport.can_close.clear()
@@ -110,7 +110,7 @@ class TestClosing:
         await served.gone()
 
     @live
-    async def test_keeps_no_timer_busy(self) -> None:
+    async def test_closing_does_not_keep_calling_handle_timeout(self) -> None:
         ticks = 0
         served = Served(make_server(config=closing_soon(ping_interval=0.01, pong_timeout=0.01)))
         served.transport.can_close.clear()
@@ -131,7 +131,7 @@ class TestClosing:
 
 class TestTime:
     @live
-    async def test_of_an_authentication_ends_the_session(self) -> None:
+    async def test_an_expired_authentication_ends_the_connection(self) -> None:
         async def check(token: str) -> tp.Identity:
             return tp.Identity(USER, datetime.now(UTC) + timedelta(seconds=0.05))
 
@@ -141,7 +141,7 @@ class TestTime:
         assert served.transport.closed == [(1008, "authentication expired")]
 
     @live
-    async def test_in_which_it_does_not_listen_is_not_the_peers(self) -> None:
+    async def test_time_in_which_nothing_was_read_does_not_count_as_silence(self) -> None:
         async def check(token: str) -> tp.Identity:
             await asyncio.sleep(0.1)
             return tp.Identity(USER)
@@ -154,7 +154,7 @@ class TestTime:
         await served.end()
 
     @live
-    async def test_for_closing_does_not_wait_for_an_authenticator(self) -> None:
+    async def test_closing_does_not_wait_for_an_authenticator(self) -> None:
         checking = asyncio.Event()
 
         async def check(token: str) -> tp.Identity:
@@ -171,7 +171,7 @@ class TestTime:
         await served.gone()
 
     @live
-    async def test_for_an_authenticator_is_limited(self) -> None:
+    async def test_an_authenticator_times_out(self) -> None:
         async def check(token: str) -> tp.Identity:
             await asyncio.Event().wait()
             raise AssertionError("never")
@@ -189,7 +189,7 @@ class TestTime:
 
 class TestAPeerThatDoesNotRead:
     @live
-    async def test_is_not_listened_to(self) -> None:
+    async def test_no_commands_are_read_from_a_peer_that_does_not_read_responses(self) -> None:
         served = Served(make_server(config=tp.ServerConfig(require_auth=False, max_pending=2)))
         served.transport.can_send.clear()
         served.transport.feed(*[PING] * 10)
@@ -202,7 +202,7 @@ class TestAPeerThatDoesNotRead:
         await served.end()
 
     @live
-    async def test_at_all_is_given_up(self) -> None:
+    async def test_a_peer_that_never_reads_is_disconnected(self) -> None:
         config = closing_soon(max_pending=1, ping_interval=0.02, pong_timeout=0.02)
         served = Served(make_server(config=config))
         served.transport.can_send.clear()
@@ -211,7 +211,7 @@ class TestAPeerThatDoesNotRead:
         assert served.transport.closed[0] == (1011, "keepalive timeout")
 
     @live
-    async def test_but_slowly_is_kept(self) -> None:
+    async def test_a_peer_that_reads_slowly_is_kept(self) -> None:
         config = closing_soon(max_pending=1, ping_interval=0.1, pong_timeout=0.1)
         served = Served(make_server(config=config))
         served.transport.can_send.clear()
@@ -227,7 +227,7 @@ class TestAPeerThatDoesNotRead:
         await served.end()
 
     @live
-    async def test_gets_the_ping_before_what_waits(self) -> None:
+    async def test_a_ping_is_sent_before_queued_frames(self) -> None:
         config = closing_soon(ping_interval=0.05, pong_timeout=5.0)
         served = Served(make_server(config=config))
         served.transport.feed(SUBSCRIBE)
@@ -244,7 +244,7 @@ class TestAPeerThatDoesNotRead:
 
 class TestHandlers:
     @live
-    async def test_that_are_many_at_once_cut_nobody_off(self) -> None:
+    async def test_many_handlers_that_publish_at_once_disconnect_nobody(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         released = asyncio.Event()
 
@@ -267,7 +267,7 @@ class TestHandlers:
         await served.end()
 
     @live
-    async def test_do_not_begin_after_the_server_gave_up(self) -> None:
+    async def test_no_handler_starts_after_handlers_were_cancelled(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         begun = 0
 
@@ -292,7 +292,7 @@ class TestHandlers:
         )
 
     @live
-    async def test_end_with_the_task_that_serves(self) -> None:
+    async def test_handlers_end_with_the_task_that_serves_the_connection(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -316,7 +316,7 @@ class TestHandlers:
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks do not begin at once")
     @live
-    async def test_that_end_at_once_are_not_waited_for(self) -> None:
+    async def test_handlers_answer_with_an_eager_task_factory(self) -> None:
         factory = getattr(asyncio, "eager_task_factory")  # noqa: B009 - not there in 3.11
         asyncio.get_running_loop().set_task_factory(factory)
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
@@ -331,7 +331,7 @@ class TestHandlers:
         await served.end()
 
     @live
-    async def test_that_return_what_is_to_be_waited_for_are_waited_for(self) -> None:
+    async def test_an_awaitable_returned_by_a_plain_handler_is_awaited(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         soon = asyncio.get_running_loop().create_future()
 
@@ -348,7 +348,7 @@ class TestHandlers:
         await served.end()
 
     @live
-    async def test_that_did_not_begin_are_answered_when_they_are_given_up(self) -> None:
+    async def test_a_cancelled_handler_that_did_not_start_is_answered(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -385,7 +385,7 @@ class TestHandlers:
         ids=repr,
     )
     @live
-    async def test_are_answered_whatever_they_raise(
+    async def test_a_command_is_answered_whatever_its_handler_raises(
         self, error: BaseException, is_plain: bool
     ) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
@@ -406,7 +406,7 @@ class TestHandlers:
         await served.gone()
 
     @live
-    async def test_that_answer_with_what_cannot_be_looked_at(self) -> None:
+    async def test_a_reply_whose_attributes_raise_is_an_internal_error(self) -> None:
         class Odd(dict[str, object]):
             def items(self) -> Any:
                 raise RuntimeError("do not look")
@@ -424,7 +424,7 @@ class TestHandlers:
         await served.gone()
 
     @live
-    async def test_publish_in_the_loops_thread_alone(self) -> None:
+    async def test_a_handler_in_a_thread_cannot_publish(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -440,7 +440,7 @@ class TestHandlers:
         await served.end()
 
     @live
-    async def test_that_cancel_themselves_leave_a_record(self) -> None:
+    async def test_a_handler_that_cancels_itself_is_logged(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -455,7 +455,7 @@ class TestHandlers:
         await served.end()
 
     @live
-    async def test_may_end_the_session_and_are_answered(self) -> None:
+    async def test_a_handler_that_closes_its_session_is_answered(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -473,7 +473,7 @@ class TestHandlers:
 
 
 @live
-async def test_a_server_that_shuts_down_hears_no_more_commands() -> None:
+async def test_a_server_that_shuts_down_reads_no_more_commands() -> None:
     checking, checked = asyncio.Event(), asyncio.Event()
 
     async def check(token: str) -> tp.Identity:

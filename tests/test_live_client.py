@@ -31,14 +31,14 @@ STARTED = tp.MissionStarted(mission_id=MISSION)
 
 class TestRequests:
     @live
-    async def test_are_answered_with_the_commands_reply(self) -> None:
+    async def test_a_request_returns_the_response_of_its_command(self) -> None:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
             asked = (client.request(tp.GetMissionStatus(mission_id=UUID(int=n))) for n in range(20))
             answers = await asyncio.gather(*asked)
         assert answers == [status_of(UUID(int=n)) for n in range(20)]
 
     @live
-    async def test_have_their_time(self) -> None:
+    async def test_a_request_times_out(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -55,19 +55,19 @@ class TestRequests:
             assert answer == tp.AckResponse.ok()
 
     @live
-    async def test_that_cannot_be_written_are_not_sent(self) -> None:
+    async def test_a_request_that_cannot_be_encoded_is_not_sent(self) -> None:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
             with pytest.raises(tp.EncodeError, match=r"\$.payload.mission_id"):
                 await client.request(tp.StartMission(mission_id="7"))  # type: ignore[arg-type]
 
     @live
-    async def test_that_are_too_large_say_so(self) -> None:
+    async def test_a_request_that_is_too_large_raises(self) -> None:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
             with pytest.raises(tp.RemoteError, match="message_too_large"):
                 await client.subscribe("x" * 70_000)
 
     @live
-    async def test_fail_when_the_client_is_closed(self) -> None:
+    async def test_a_request_fails_when_the_client_is_closed(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         started = asyncio.Event()
 
@@ -88,13 +88,13 @@ class TestRequests:
 
     @pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
     @live
-    async def test_take_a_time_above_zero(self, timeout: float) -> None:
+    async def test_a_request_refuses_a_timeout_that_is_not_above_zero(self, timeout: float) -> None:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
             with pytest.raises(ValueError, match="timeout is a number of seconds above zero"):
                 await client.request(tp.Ping(), timeout=timeout)
 
     @live
-    async def test_belong_to_the_clients_event_loop(self) -> None:
+    async def test_a_request_from_another_event_loop_is_refused(self) -> None:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
 
             def elsewhere() -> None:
@@ -104,7 +104,7 @@ class TestRequests:
                 await asyncio.to_thread(elsewhere)
 
     @live
-    async def test_need_a_client_that_was_entered(self) -> None:
+    async def test_a_request_needs_a_client_that_was_entered(self) -> None:
         client = tp.connect("ws://localhost:1")
         with pytest.raises(RuntimeError, match="not connected"):
             await client.request(tp.Ping())
@@ -113,7 +113,7 @@ class TestRequests:
 
 class TestEvents:
     @live
-    async def test_wait_until_they_are_taken(self) -> None:
+    async def test_events_wait_in_a_stream_until_they_are_taken(self) -> None:
         server = make_server()
         async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
             events = client.events()
@@ -133,7 +133,7 @@ class TestEvents:
                 await client.unsubscribe(tp.topics.MISSIONS)
 
     @live
-    async def test_end_when_the_client_is_closed(self) -> None:
+    async def test_streams_of_events_end_when_the_client_is_closed(self) -> None:
         async with serving(make_server()) as url:
             async with tp.connect(url, token=TOKEN) as client:
                 taking = asyncio.create_task(_all(client.events()))
@@ -141,7 +141,7 @@ class TestEvents:
             assert await taking == []
 
     @live
-    async def test_can_be_waited_for_with_a_timeout(self) -> None:
+    async def test_the_next_event_can_be_awaited_with_a_timeout(self) -> None:
         server = make_server()
         async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
             await client.subscribe(tp.topics.MISSIONS)
@@ -152,7 +152,7 @@ class TestEvents:
             assert await anext(events) == STARTED
 
     @live
-    async def test_come_in_their_envelopes_too(self) -> None:
+    async def test_messages_yields_events_in_their_envelopes(self) -> None:
         server = make_server()
         async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
             messages = client.messages()
@@ -162,7 +162,7 @@ class TestEvents:
             assert (message.type, message.payload) == ("event.mission", STARTED)
 
     @live
-    async def test_that_find_no_room_are_counted(self) -> None:
+    async def test_events_over_max_events_are_counted_as_missed(self) -> None:
         server = make_server(config=OPEN)
         config = tp.ClientConfig(max_events=2)
         async with serving(server) as url, tp.connect(url, config=config) as client:
@@ -186,7 +186,7 @@ async def _all(events: AsyncIterator[object]) -> list[object]:
 
 class TestReconnecting:
     @live
-    async def test_subscribes_again_and_says_so(self) -> None:
+    async def test_a_reconnect_subscribes_again_and_is_reported(self) -> None:
         port = free_port()
         config = tp.ClientConfig(backoff_base=0.01, backoff_max=0.05)
         first = make_server()
@@ -220,7 +220,7 @@ class TestReconnecting:
             await client.close()
 
     @live
-    async def test_sends_no_command_twice(self) -> None:
+    async def test_a_reconnect_sends_no_command_twice(self) -> None:
         port = free_port()
         calls = 0
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
@@ -248,7 +248,7 @@ class TestReconnecting:
         assert calls == 1
 
     @live
-    async def test_ends_when_the_token_is_no_longer_taken(self) -> None:
+    async def test_a_client_gives_up_when_its_token_is_refused(self) -> None:
         port = free_port()
         users = {TOKEN: tp.Identity(USER)}
 
@@ -267,7 +267,7 @@ class TestReconnecting:
                 await client.request(tp.Ping())
 
     @live
-    async def test_asks_for_a_fresh_token(self) -> None:
+    async def test_a_reconnect_asks_for_a_fresh_token(self) -> None:
         given: list[str] = []
 
         async def fresh() -> str:
@@ -284,7 +284,7 @@ class TestReconnecting:
             assert given == [TOKEN, TOKEN]
 
     @live
-    async def test_gives_up_after_so_many_attempts(self) -> None:
+    async def test_a_client_gives_up_after_max_attempts(self) -> None:
         config = tp.ClientConfig(backoff_base=0.01, backoff_max=0.01, max_attempts=2)
         async with serving(make_server()) as url:
             client = await tp.connect(url, token=TOKEN, config=config).__aenter__()
@@ -295,7 +295,7 @@ class TestReconnecting:
         await client.close()
 
     @live
-    async def test_can_be_left_out(self) -> None:
+    async def test_a_client_may_be_told_not_to_reconnect(self) -> None:
         config = tp.ClientConfig(reconnect=False)
         async with serving(make_server()) as url:
             client = await tp.connect(url, token=TOKEN, config=config).__aenter__()
@@ -304,7 +304,7 @@ class TestReconnecting:
         await client.close()
 
     @live
-    async def test_names_the_topics_that_are_refused_and_asks_again(self) -> None:
+    async def test_a_reconnect_names_refused_topics_and_retries_them(self) -> None:
         port = free_port()
         deploy = tp.Category("deploy", topic="deploys")
 
@@ -329,7 +329,7 @@ class TestReconnecting:
             await client.close()
 
     @live
-    async def test_notices_a_server_that_is_silent(self) -> None:
+    async def test_a_client_reconnects_when_the_server_is_silent(self) -> None:
         async with asyncio.timeout(10):
             opened = 0
 
@@ -364,13 +364,13 @@ class TestReconnecting:
 
 class TestConnecting:
     @live
-    async def test_to_nobody_fails_at_once(self) -> None:
+    async def test_connecting_to_a_closed_port_fails_at_once(self) -> None:
         with pytest.raises(OSError, match=r"[Cc]onnect"):
             async with tp.connect(f"ws://127.0.0.1:{free_port()}"):
                 pass
 
     @live
-    async def test_to_a_server_that_does_not_answer_has_its_time(self) -> None:
+    async def test_connecting_to_a_silent_server_times_out(self) -> None:
         async def check(token: str) -> tp.Identity | None:
             await asyncio.sleep(60)
             return await check_token(token)
@@ -383,7 +383,7 @@ class TestConnecting:
                     pass
 
     @live
-    async def test_to_a_server_that_hangs_up_says_so(self) -> None:
+    async def test_connecting_to_a_server_that_closes_raises(self) -> None:
         server = make_server()
         async with serving(server) as url:
             await server.close()
@@ -392,7 +392,7 @@ class TestConnecting:
                     pass
 
     @live
-    async def test_to_this_machine_asks_no_proxy(self) -> None:
+    async def test_connecting_to_this_machine_uses_no_proxy(self) -> None:
         nowhere = f"http://127.0.0.1:{free_port()}"
         with pytest.MonkeyPatch.context() as patch:
             for name in ("http_proxy", "https_proxy", "all_proxy"):
@@ -402,12 +402,12 @@ class TestConnecting:
                 await client.request(tp.Ping())
 
     @live
-    async def test_twice_takes_two_clients(self) -> None:
+    async def test_a_client_cannot_be_entered_twice(self) -> None:
         async with serving(make_server()) as url, tp.connect(url, token=TOKEN) as client:
             with pytest.raises(RuntimeError, match="entered once"):
                 await client.__aenter__()
 
-    def test_takes_what_it_can_use(self) -> None:
+    def test_connect_refuses_wrong_arguments(self) -> None:
         with pytest.raises(ValueError, match="begins with ws:// or wss://"):
             tp.connect("http://tachikoma.example")
         with pytest.raises(TypeError, match="a token is text"):
@@ -424,7 +424,7 @@ class TestConnecting:
             ("ws://[::1]:8765", False),
         ],
     )
-    def test_with_a_token_wants_encryption(
+    def test_connect_warns_of_a_token_without_encryption(
         self, url: str, is_overheard: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
         tp.connect(url, token=TOKEN)
@@ -432,7 +432,7 @@ class TestConnecting:
         assert TOKEN not in caplog.text
 
 
-def test_delays_grow_up_to_the_longest() -> None:
+def test_backoff_delays_grow_up_to_the_maximum() -> None:
     waits = delays(1.0, 5.0)
     for longest in (1.0, 2.0, 4.0, 5.0, 5.0):
         assert longest / 2 <= next(waits) <= longest

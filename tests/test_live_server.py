@@ -42,7 +42,7 @@ def progress(mission_id: UUID, done: int) -> tp.MissionProgress:
 
 
 @live
-async def test_each_of_many_clients_gets_what_it_asked_for() -> None:
+async def test_each_of_many_clients_gets_its_own_events_and_responses() -> None:
     missions = [uuid4() for _ in range(10)]
     server = make_server()
     async with serving(server) as url, asyncio.TaskGroup() as group:
@@ -78,7 +78,7 @@ async def test_each_of_many_clients_gets_what_it_asked_for() -> None:
 
 
 @live
-async def test_a_wrong_token_lets_nobody_in() -> None:
+async def test_a_server_refuses_a_wrong_token() -> None:
     server = make_server()
     async with serving(server) as url:
         with pytest.raises(tp.RemoteError, match="the server refuses the token") as caught:
@@ -93,7 +93,7 @@ async def test_a_wrong_token_lets_nobody_in() -> None:
 
 
 @live
-async def test_a_client_that_does_not_authenticate_is_sent_away() -> None:
+async def test_a_server_closes_a_client_that_does_not_authenticate() -> None:
     server = make_server(config=tp.ServerConfig(auth_timeout=0.05))
     async with serving(server) as url, raw(url) as websocket:
         with pytest.raises(ConnectionClosed):
@@ -102,7 +102,7 @@ async def test_a_client_that_does_not_authenticate_is_sent_away() -> None:
 
 
 @live
-async def test_what_follows_a_token_waits_for_its_check() -> None:
+async def test_frames_after_a_token_wait_for_its_check() -> None:
     async def check(token: str) -> tp.Identity:
         await asyncio.sleep(0.05)
         return tp.Identity(USER)
@@ -116,7 +116,7 @@ async def test_what_follows_a_token_waits_for_its_check() -> None:
 
 
 @live
-async def test_garbage_is_answered_and_the_conversation_goes_on() -> None:
+async def test_a_server_answers_garbage_and_keeps_the_connection() -> None:
     async with serving(make_server()) as url, raw(url, TOKEN) as websocket:
         bad: list[tuple[str | bytes, str]] = [
             ("", "invalid_message"),
@@ -138,7 +138,7 @@ async def test_garbage_is_answered_and_the_conversation_goes_on() -> None:
 
 
 @live
-async def test_a_slow_reader_is_cut_off_and_nobody_else_notices() -> None:
+async def test_a_slow_client_is_disconnected_without_affecting_others() -> None:
     config = tp.ServerConfig(require_auth=False, max_pending=10, close_timeout=0.2)
     server = make_server(config=config)
     log = tp.ForgeLog(session_id=MISSION, level="info", message="x" * 50_000)
@@ -166,7 +166,7 @@ async def test_a_slow_reader_is_cut_off_and_nobody_else_notices() -> None:
 
 
 @live
-async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
+async def test_a_client_that_vanishes_leaves_no_session() -> None:
     server = make_server()
     async with serving(server) as url:
         async with raw(url, TOKEN) as websocket:
@@ -178,7 +178,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
 
 
 @live
-async def test_a_silent_client_is_pinged_and_given_up() -> None:
+async def test_a_server_pings_a_silent_client_and_disconnects_it() -> None:
     config = tp.ServerConfig(require_auth=False, ping_interval=0.05, pong_timeout=0.05)
     async with serving(make_server(config=config)) as url, raw(url) as websocket:
         assert json.loads(await websocket.recv()) == {"type": "ping"}
@@ -205,7 +205,9 @@ def does_not_wait(token: str) -> tp.Identity:
     ],
 )
 @live
-async def test_an_authenticator_that_is_none_lets_nobody_in(authenticate: Any, why: str) -> None:
+async def test_an_authenticator_with_a_wrong_result_lets_nobody_in(
+    authenticate: Any, why: str
+) -> None:
     with records_of("tachikoma_proto") as records:
         async with serving(make_server(authenticate=authenticate)) as url:
             with pytest.raises(tp.RemoteError, match="internal_error"):
@@ -216,7 +218,7 @@ async def test_an_authenticator_that_is_none_lets_nobody_in(authenticate: Any, w
 
 class TestHandlers:
     @live
-    async def test_that_raise_give_an_internal_error_and_no_more(self) -> None:
+    async def test_a_handler_that_raises_gives_an_internal_error(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -238,7 +240,7 @@ class TestHandlers:
                 await client.request(tp.CancelMission(mission_id=MISSION))
 
     @live
-    async def test_that_are_plain_answer_at_once_and_in_order(self) -> None:
+    async def test_plain_handlers_answer_in_order(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         tasks = set()
 
@@ -253,7 +255,7 @@ class TestHandlers:
         assert [answer.message for answer in answers] == ["1", "1", "1"]
 
     @live
-    async def test_run_beside_one_another(self) -> None:
+    async def test_coroutine_handlers_run_concurrently(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         released = asyncio.Event()
 
@@ -275,7 +277,7 @@ class TestHandlers:
             assert (await starting).message == "started"
 
     @live
-    async def test_no_more_of_them_than_the_limit(self) -> None:
+    async def test_no_more_handlers_run_than_max_running(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         running = most = 0
 
@@ -296,7 +298,7 @@ class TestHandlers:
         assert most == 3
 
     @live
-    async def test_finish_although_the_client_is_gone(self) -> None:
+    async def test_handlers_finish_after_the_client_has_disconnected(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         finished = asyncio.Event()
 
@@ -314,7 +316,7 @@ class TestHandlers:
             await finished.wait()
 
     @live
-    async def test_know_the_session(self) -> None:
+    async def test_handlers_receive_the_session(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -333,7 +335,7 @@ class TestHandlers:
 
 
 @live
-async def test_many_answers_cut_nobody_off() -> None:
+async def test_many_responses_disconnect_nobody() -> None:
     config = tp.ServerConfig(require_auth=False, max_pending=4)
     async with serving(make_server(config=config)) as url, raw(url) as websocket:
         for _ in range(500):
@@ -345,7 +347,7 @@ async def test_many_answers_cut_nobody_off() -> None:
 
 class TestClosing:
     @live
-    async def test_carries_out_what_came_and_says_goodbye(self) -> None:
+    async def test_closing_a_server_answers_received_commands_first(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         started = asyncio.Event()
 
@@ -376,7 +378,7 @@ class TestClosing:
             await server.close()
 
     @live
-    async def test_gives_up_what_does_not_end(self) -> None:
+    async def test_closing_a_server_cancels_handlers_that_do_not_end(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
         started = asyncio.Event()
 
@@ -398,7 +400,7 @@ class TestClosing:
             assert websocket.close_code == 1001
 
     @live
-    async def test_cannot_be_waited_for_by_a_handler(self) -> None:
+    async def test_a_handler_cannot_wait_for_its_server_to_close(self) -> None:
         dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
         @dispatcher.handler(tp.StartMission)
@@ -423,7 +425,7 @@ class OpenVault(tp.Command[tp.AckResponse]):
 
 
 @live
-async def test_no_secret_is_logged() -> None:
+async def test_a_server_logs_no_secret() -> None:
     quiet = logging.getLogger("quiet")
     quiet.setLevel(logging.INFO)
     registry = tp.Registry([vault])
@@ -454,7 +456,7 @@ async def test_no_secret_is_logged() -> None:
 
 
 @live
-async def test_metrics() -> None:
+async def test_metrics_count_what_happens_to_a_server() -> None:
     counting = Counting()
     server = make_server(config=OPEN, metrics=counting)
     async with serving(server) as url, raw(url) as websocket:
@@ -466,12 +468,12 @@ async def test_metrics() -> None:
     assert counting.errors == ["invalid_message"]
 
 
-def test_a_server_that_nobody_can_enter_is_refused() -> None:
+def test_a_server_without_a_way_to_authenticate_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing to authenticate with"):
         tp.Server(tp.Codec(), tp.Dispatcher())
 
 
-def test_the_sessions_own_commands_take_no_handler() -> None:
+def test_a_handler_for_a_command_of_the_session_is_refused() -> None:
     dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
     @dispatcher.handler(tp.Ping)
@@ -482,7 +484,7 @@ def test_the_sessions_own_commands_take_no_handler() -> None:
         make_server(dispatcher)
 
 
-def test_a_handler_of_what_the_codec_does_not_know_is_refused() -> None:
+def test_a_handler_for_a_command_that_the_codec_does_not_know_is_refused() -> None:
     dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
     @dispatcher.handler(OpenVault)
@@ -495,7 +497,7 @@ def test_a_handler_of_what_the_codec_does_not_know_is_refused() -> None:
 
 
 @live
-async def test_a_handler_that_comes_too_late_to_be_looked_at_is_refused_later() -> None:
+async def test_a_wrong_handler_registered_later_is_refused_at_the_next_connection() -> None:
     dispatcher = handlers()
     server = make_server(dispatcher)
 
@@ -515,14 +517,14 @@ async def test_a_handler_that_comes_too_late_to_be_looked_at_is_refused_later() 
         ({"config": tp.ClientConfig()}, "config is a ServerConfig, not ClientConfig"),
     ],
 )
-def test_what_a_server_cannot_be_made_of_is_refused(options: Any, text: str) -> None:
+def test_a_server_refuses_arguments_of_other_types(options: Any, text: str) -> None:
     given: dict[str, Any] = {"codec": tp.Codec(), "dispatcher": tp.Dispatcher(), **options}
     with pytest.raises(TypeError, match=text):
         tp.Server(given.pop("codec"), given.pop("dispatcher"), **given)
 
 
 @live
-async def test_publishing_belongs_into_the_loops_thread() -> None:
+async def test_publishing_from_another_thread_is_refused() -> None:
     server = make_server(config=OPEN)
     assert server.publish(tp.MissionStarted(mission_id=MISSION)) == 0
     async with serving(server) as url, tp.connect(url) as client:
@@ -537,7 +539,7 @@ async def test_publishing_belongs_into_the_loops_thread() -> None:
 
 
 @live
-async def test_a_closed_server_is_not_entered_again() -> None:
+async def test_a_closed_server_cannot_be_entered_again() -> None:
     server = make_server()
     async with server:
         pass

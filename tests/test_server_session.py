@@ -90,7 +90,7 @@ def progress(mission_id: UUID = MISSION) -> tp.MissionStarted:
 
 
 class TestCommands:
-    def test_about_subscriptions(self) -> None:
+    def test_a_session_answers_commands_about_subscriptions(self) -> None:
         session = opened()
         assert answer(session, frame(tp.Subscribe(topic="missions"))) == tp.AckResponse.ok()
         assert list(session.subscriptions) == ["missions"]
@@ -99,12 +99,12 @@ class TestCommands:
         assert answer(session, frame(tp.Unsubscribe(topic="missions"))) == tp.AckResponse.ok()
         assert not session.subscriptions
 
-    def test_about_topics_that_do_not_exist(self) -> None:
+    def test_a_session_answers_not_found_for_unknown_topics(self) -> None:
         session = opened()
         assert error_of(session, frame(tp.Subscribe(topic="nope"))) == "not_found"
         assert error_of(session, frame(tp.Unsubscribe(topic="missions"))) == "not_found"
 
-    def test_about_itself(self) -> None:
+    def test_a_session_answers_session_info(self) -> None:
         session = opened(ServerConfig())
         log_in(session, Identity(USER))
         info = answer(session, frame(tp.GetSessionInfo()))
@@ -112,15 +112,15 @@ class TestCommands:
         assert (info.session_id, info.authenticated, info.user_id) == (session.id, True, USER)
         assert info.connected_at_datetime == session.connected_at
 
-    def test_ping(self) -> None:
+    def test_a_session_answers_a_ping(self) -> None:
         assert isinstance(answer(opened(), frame(tp.Ping())), tp.PongResponse)
 
-    def test_a_bare_pong_is_not_answered(self) -> None:
+    def test_a_session_does_not_answer_a_bare_pong(self) -> None:
         session = opened()
         assert session.receive('{"type":"pong"}', 0.0) is None
         assert said(session) == []
 
-    def test_others_come_out(self) -> None:
+    def test_a_session_returns_other_commands_to_its_owner(self) -> None:
         session = opened()
         event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
         assert isinstance(event, CommandReceived)
@@ -142,7 +142,7 @@ class TestCommands:
             ),
         ],
     )
-    def test_a_wrong_reply_is_this_sides_mistake(
+    def test_a_reply_of_the_wrong_type_is_an_internal_error(
         self, reply: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         session = opened()
@@ -154,7 +154,7 @@ class TestCommands:
         assert message.reply_to == ASKED
         assert len(caplog.records) == 1
 
-    def test_a_handler_may_answer_with_an_error(self) -> None:
+    def test_a_session_accepts_an_error_response_as_a_reply(self) -> None:
         session = opened()
         event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
         assert isinstance(event, CommandReceived)
@@ -178,10 +178,10 @@ class TestBadFrames:
             ('"' + "é" * 32768 + '"', "message_too_large"),
         ],
     )
-    def test_are_answered(self, given: str | bytes, code: str) -> None:
+    def test_a_session_answers_a_bad_frame(self, given: str | bytes, code: str) -> None:
         assert error_of(opened(), given) == code
 
-    def test_are_answered_with_their_id_and_all_faults(self) -> None:
+    def test_a_session_answers_a_bad_frame_with_its_id_and_all_faults(self) -> None:
         session = opened()
         text = frame(tp.Subscribe(topic="missions")).replace('"missions"', "[]")
         session.receive(text, 0.0)
@@ -192,7 +192,7 @@ class TestBadFrames:
         }
 
     @pytest.mark.parametrize("as_bytes", [False, True])
-    def test_that_are_too_large_are_answered_with_their_id(self, as_bytes: bool) -> None:
+    def test_a_session_answers_a_large_frame_with_its_id(self, as_bytes: bool) -> None:
         session = opened()
         text = frame(tp.Subscribe(topic="x" * 70_000))
         session.receive(text.encode() if as_bytes else text, 0.0)
@@ -202,7 +202,7 @@ class TestBadFrames:
         (message,) = said(session)
         assert (message.payload.code, message.reply_to) == ("message_too_large", None)
 
-    def test_of_the_largest_size_are_read(self) -> None:
+    def test_a_session_reads_a_frame_of_the_maximum_size(self) -> None:
         text = frame(tp.Ping())
         session = opened(ServerConfig(require_auth=False, max_message_size=len(text)))
         assert isinstance(answer(session, text), tp.PongResponse)
@@ -210,7 +210,7 @@ class TestBadFrames:
 
 
 class TestAuthentication:
-    def test_comes_before_all_but_public_commands(self) -> None:
+    def test_only_public_commands_pass_before_authentication(self) -> None:
         session = opened(ServerConfig())
         for command in (
             tp.Subscribe(topic="missions"),
@@ -225,20 +225,20 @@ class TestAuthentication:
         assert isinstance(answer(session, frame(tp.Ping())), tp.PongResponse)
         assert session.server.publish(progress()) == 0
 
-    def test_lets_in(self) -> None:
+    def test_a_valid_token_authenticates_a_session(self) -> None:
         session = opened(ServerConfig())
         response = log_in(session, Identity(USER))
         assert response == tp.AuthResponse(authenticated=True, user_id=USER)
         assert session.identity == Identity(USER)
         assert answer(session, frame(tp.Subscribe(topic="missions"))) == tp.AckResponse.ok()
 
-    def test_keeps_out(self) -> None:
+    def test_an_invalid_token_is_answered_with_an_error(self) -> None:
         session = opened(ServerConfig())
         assert log_in(session, None) == tp.AuthResponse(authenticated=False)
         assert session.identity is None
         assert error_of(session, frame(tp.ListSubscriptions())) == "auth_required"
 
-    def test_has_its_time(self) -> None:
+    def test_a_session_closes_without_authentication_in_time(self) -> None:
         session = opened(ServerConfig(auth_timeout=5))
         session.handle_timeout(4.9)
         assert close_code(session) is None
@@ -248,7 +248,7 @@ class TestAuthentication:
         assert session.receive(frame(tp.Ping()), 5.0) is None
         assert said(session) == []
 
-    def test_expires(self) -> None:
+    def test_a_session_closes_when_its_authentication_expires(self) -> None:
         session = opened(ServerConfig(ping_interval=None))
         expires_at = datetime.now(UTC) + timedelta(seconds=60)
         response = log_in(session, Identity(USER, expires_at), now=1.0)
@@ -259,25 +259,25 @@ class TestAuthentication:
         assert close_code(session) == 1008
         assert session.server.publish(progress()) == 0
 
-    def test_that_has_expired_already_is_none(self) -> None:
+    def test_an_expired_identity_does_not_authenticate(self) -> None:
         session = opened(ServerConfig())
         gone = Identity(USER, datetime.now(UTC) - timedelta(seconds=1))
         assert log_in(session, gone) == tp.AuthResponse(authenticated=False)
 
-    def test_that_fails_leaves_the_one_before(self) -> None:
+    def test_a_failed_authentication_keeps_the_previous_identity(self) -> None:
         session = opened(ServerConfig())
         log_in(session, Identity(USER))
         assert not log_in(session, None).authenticated
         assert session.identity == Identity(USER)
 
-    def test_that_fails_too_often_ends_the_session(self) -> None:
+    def test_a_session_closes_after_too_many_failed_authentications(self) -> None:
         session = opened(ServerConfig(max_auth_attempts=2))
         log_in(session, None)
         assert close_code(session) is None
         log_in(session, None)
         assert close_code(session) == 1008
 
-    def test_anew_keeps_the_subscriptions_that_it_may_have(self) -> None:
+    def test_reauthentication_keeps_permitted_subscriptions(self) -> None:
         session = asking()
         log_in(session, Identity(USER))
         for topic in ("missions", "system"):
@@ -294,7 +294,7 @@ class TestAuthentication:
         assert session.subscriptions == ("system",)
         assert session.server.publish(progress()) == 0
 
-    def test_anew_that_cannot_be_decided_changes_nothing(self) -> None:
+    def test_reauthentication_that_cannot_be_decided_changes_nothing(self) -> None:
         session = asking()
         log_in(session, Identity(USER))
         subscribe(session, "missions")
@@ -304,20 +304,22 @@ class TestAuthentication:
         assert session.identity == Identity(USER)
         assert session.subscriptions == ("missions",)
 
-    def test_is_not_needed_where_the_server_says_so(self) -> None:
+    def test_authentication_is_optional_if_configured(self) -> None:
         session = opened(ServerConfig(require_auth=False, ping_interval=None, auth_timeout=1))
         session.handle_timeout(1e9)
         assert close_code(session) is None
 
-    def test_takes_aware_times(self) -> None:
+    def test_an_identity_refuses_a_naive_expiry(self) -> None:
         with pytest.raises(ValueError, match="aware"):
             Identity(USER, datetime(2026, 1, 1))
 
-    def test_is_of_a_user(self) -> None:
+    def test_an_identity_has_a_uuid_as_its_user(self) -> None:
         with pytest.raises(TypeError, match="user_id"):
             Identity("somebody")  # type: ignore[arg-type]
 
-    def test_leaves_no_token_behind(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_authentication_leaves_no_token_in_repr_or_log(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level(logging.DEBUG)
         session = opened(ServerConfig())
         event = session.receive(frame(tp.Authenticate(token="s3cret")), 0.0)
@@ -329,7 +331,7 @@ class TestAuthentication:
 
 
 class TestLimits:
-    def test_of_subscriptions(self) -> None:
+    def test_subscriptions_over_the_limit_are_refused(self) -> None:
         session = opened(ServerConfig(require_auth=False, max_subscriptions=1))
         assert answer(session, frame(tp.Subscribe(topic="missions"))) == tp.AckResponse.ok()
         again = tp.Subscribe(topic="missions", filters=tp.SubscriptionFilters(mission_id=MISSION))
@@ -337,7 +339,7 @@ class TestLimits:
         assert error_of(session, frame(tp.Subscribe(topic="system"))) == "permission_denied"
         assert session.subscriptions == ("missions",)
 
-    def test_of_the_rate(self) -> None:
+    def test_frames_over_the_rate_limit_are_refused(self) -> None:
         session = opened(ServerConfig(require_auth=False, rate_limit=2, rate_burst=2))
         codes = [answer(session, frame(tp.Ping())) for _ in range(3)]
         assert [isinstance(code, tp.PongResponse) for code in codes] == [True, True, False]
@@ -349,7 +351,7 @@ class TestLimits:
         codes = [answer(session, frame(tp.Ping()), now=1000.0) for _ in range(3)]
         assert [isinstance(code, tp.PongResponse) for code in codes] == [True, True, False]
 
-    def test_of_the_rate_is_no_limit_at_none(self) -> None:
+    def test_a_rate_limit_of_none_limits_nothing(self) -> None:
         session = opened(ServerConfig(require_auth=False, rate_limit=None, rate_burst=1))
         for _ in range(10):
             assert isinstance(answer(session, frame(tp.Ping())), tp.PongResponse)
@@ -369,18 +371,18 @@ class TestLimits:
             {"close_timeout": None},
         ],
     )
-    def test_are_above_zero(self, limits: dict[str, Any]) -> None:
+    def test_limits_of_a_configuration_are_above_zero(self, limits: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"^\w+ is a (whole )?number above zero, not "):
             ServerConfig(**limits)
 
     @pytest.mark.parametrize("choice", [None, 0, "", "no"])
-    def test_leave_nobody_in_by_mistake(self, choice: Any) -> None:
+    def test_a_configuration_refuses_values_that_are_no_booleans(self, choice: Any) -> None:
         with pytest.raises(ValueError, match="require_auth is True or False"):
             ServerConfig(require_auth=choice)
 
 
 class TestPermissions:
-    def test_are_asked_for(self) -> None:
+    def test_a_subscription_asks_for_permission(self) -> None:
         session = asking(OPEN)
         upper = tp.topics.mission(MISSION).upper().replace("MISSIONS", "missions")
         request = session.receive(frame(tp.Subscribe(topic=upper)), 0.0)
@@ -392,7 +394,7 @@ class TestPermissions:
         assert (message.payload, message.reply_to) == (tp.AckResponse.ok(), ASKED)
         assert session.subscriptions == (tp.topics.mission(MISSION),)
 
-    def test_that_are_denied(self) -> None:
+    def test_a_denied_subscription_is_answered_with_permission_denied(self) -> None:
         session = asking(OPEN)
         request = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
         assert isinstance(request, SubscriptionRequested)
@@ -401,7 +403,7 @@ class TestPermissions:
         assert (message.payload, message.reply_to) == (tp.ErrorResponse.permission_denied(), ASKED)
         assert session.subscriptions == ()
 
-    def test_of_another_identity_do_not_count(self) -> None:
+    def test_a_permission_for_a_previous_identity_does_not_count(self) -> None:
         session = asking(OPEN)
         request = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
         assert isinstance(request, SubscriptionRequested)
@@ -410,7 +412,7 @@ class TestPermissions:
         (message,) = said(session)
         assert message.payload == tp.ErrorResponse.permission_denied()
 
-    def test_that_come_too_late_do_nothing(self) -> None:
+    def test_a_permission_after_the_session_closed_does_nothing(self) -> None:
         session = asking(OPEN)
         request = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
         assert isinstance(request, SubscriptionRequested)
@@ -419,14 +421,16 @@ class TestPermissions:
         assert said(session) == []
         assert session.subscriptions == ()
 
-    def test_are_not_asked_for_beyond_the_limit(self) -> None:
+    def test_no_permission_is_asked_for_beyond_the_subscription_limit(self) -> None:
         session = asking(ServerConfig(require_auth=False, max_subscriptions=1))
         subscribe(session, "missions")
         assert error_of(session, frame(tp.Subscribe(topic="system"))) == "permission_denied"
 
 
 class TestEvents:
-    def test_are_encoded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_event_is_encoded_once_for_all_sessions(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         codec = tp.Codec()
         hub = Hub(codec, OPEN)
         sessions = [hub.open(0.0) for _ in range(3)]
@@ -447,7 +451,7 @@ class TestEvents:
         assert first is not None
         assert codec.decode_server_message(first).payload == progress()
 
-    def test_that_come_in_one_burst_disconnect_nobody(self) -> None:
+    def test_a_burst_of_events_disconnects_nobody(self) -> None:
         hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending=2, pending_grace=1))
         session = hub.open(0.0)
         answer(session, frame(tp.Subscribe(topic="missions")))
@@ -460,7 +464,7 @@ class TestEvents:
         assert close_code(session) is None
         assert session.next_timeout > 6.0
 
-    def test_disconnect_a_client_that_does_not_read(self) -> None:
+    def test_a_client_that_does_not_read_events_is_disconnected(self) -> None:
         hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending=2, pending_grace=1))
         slow, steady = hub.open(0.0), hub.open(0.0)
         for session in (slow, steady):
@@ -478,7 +482,7 @@ class TestEvents:
         assert not slow.subscriptions
         assert close_code(steady) is None
 
-    def test_disconnect_at_once_beyond_so_many_bytes(self) -> None:
+    def test_a_client_over_max_pending_bytes_is_disconnected_at_once(self) -> None:
         hub = Hub(CODEC, ServerConfig(require_auth=False, max_pending_bytes=1000))
         session = hub.open(0.0)
         answer(session, frame(tp.Subscribe(topic="missions")))
@@ -487,7 +491,7 @@ class TestEvents:
         assert counts[-1] == 0
         assert close_code(session) == 1013
 
-    def test_and_answers_have_room_each(self) -> None:
+    def test_responses_do_not_count_as_pending_events(self) -> None:
         session = opened(ServerConfig(require_auth=False, max_pending=2))
         session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
         room = [session.can_receive]
@@ -506,7 +510,7 @@ class TestEvents:
 class TestKeepalive:
     CONFIG = ServerConfig(require_auth=False, ping_interval=30, pong_timeout=10)
 
-    def test_asks_who_is_silent(self) -> None:
+    def test_a_session_pings_a_silent_client(self) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(29.9)
         assert session.next_frame() is None
@@ -518,7 +522,7 @@ class TestKeepalive:
         assert session.next_timeout == 40
 
     @pytest.mark.parametrize("sign", ['{"type":"pong"}', '{"type":"ping"}', "rubbish"])
-    def test_takes_anything_as_a_sign_of_life(self, sign: str) -> None:
+    def test_any_frame_shows_a_session_that_the_client_is_alive(self, sign: str) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(30.0)
         session.receive(sign, 39.9)
@@ -526,14 +530,14 @@ class TestKeepalive:
         assert close_code(session) is None
         assert session.next_timeout == 69.9
 
-    def test_gives_up_who_does_not_answer(self) -> None:
+    def test_a_session_aborts_if_a_ping_is_not_answered(self) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(30.0)
         session.handle_timeout(40.0)
         assert session.closing is not None
         assert (session.closing.code, session.closing.flush) == (1011, False)
 
-    def test_does_not_blame_who_was_not_listened_to(self) -> None:
+    def test_a_session_does_not_time_out_while_nothing_was_read(self) -> None:
         session = opened(self.CONFIG)
         session.handle_timeout(30.0)
         session.resume_reading(40.0)
@@ -541,7 +545,7 @@ class TestKeepalive:
         assert close_code(session) is None
 
 
-def test_metrics_are_told_what_happens() -> None:
+def test_metrics_count_what_happens_to_a_server_session() -> None:
     counting = Counting()
     session = Hub(CODEC, OPEN, metrics=counting).open(0.0)
     text = frame(tp.Subscribe(topic="é"))
@@ -563,7 +567,7 @@ class Raising(tp.Metrics):
         raise RuntimeError("the collector is down")
 
 
-def test_a_metrics_hook_that_raises_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_metrics_hook_that_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(CODEC, OPEN, metrics=Raising())
     sessions = [hub.open(0.0) for _ in range(2)]
     for session in sessions:
@@ -572,7 +576,7 @@ def test_a_metrics_hook_that_raises_harms_nobody(caplog: pytest.LogCaptureFixtur
     assert "the collector is down" in caplog.text
 
 
-def test_a_handler_may_publish_and_end_its_session() -> None:
+def test_a_handler_may_publish_and_close_its_session() -> None:
     session: tp.Session = opened()
     assert isinstance(session, ServerSession)
     answer(session, frame(tp.Subscribe(topic="missions")))
@@ -585,7 +589,7 @@ def test_a_handler_may_publish_and_end_its_session() -> None:
     assert session.closing.reason == "é" * 61
 
 
-def test_a_session_that_is_over_says_and_hears_nothing() -> None:
+def test_a_closed_session_neither_sends_nor_receives() -> None:
     session = opened()
     event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
     assert isinstance(event, CommandReceived)
@@ -598,7 +602,7 @@ def test_a_session_that_is_over_says_and_hears_nothing() -> None:
     assert session.next_frame() is None
 
 
-def test_output_is_announced() -> None:
+def test_a_session_announces_output() -> None:
     session = opened()
     announced: list[int] = []
     session.on_output = lambda: announced.append(session.pending)
