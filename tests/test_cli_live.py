@@ -529,6 +529,12 @@ class TestConnecting:
         file.write_text("\n")
         assert main(command) == 2
         assert capsys.readouterr().err == f"tachikoma-proto: there is no token in {file}\n"
+        file.write_text(f"USER=me\nTOKEN={TOKEN}\n")
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert (
+            err == f"tachikoma-proto: {file} holds more than one line, and so more than a token\n"
+        )
         file.write_bytes(b"s3cr3t\xff")
         assert main(command) == 2
         assert capsys.readouterr().err == f"tachikoma-proto: {file} is not UTF-8 text\n"
@@ -778,6 +784,17 @@ class TestRequestHeaders:
             "tachikoma-proto: other users can see the arguments of a process, and so the header "
             "Cookie\n"
         )
+
+    def test_a_password_in_the_url_is_warned_of(
+        self, server: ServerThread, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = server.url.replace("://", "://me:s3cr3t@")
+        assert main(["send", url, "ping"]) == 0
+        (request,) = server.requests
+        assert request.headers["Authorization"].startswith("Basic ")
+        err = capsys.readouterr().err
+        assert "and so the password in the URL" in err
+        assert "s3cr3t" not in err
 
     @pytest.mark.parametrize(
         "header", ["", "X", ": x", "X Y: z", "X: a\r\nY: b", "X: \x00", "X: ü", "X\n: y"]

@@ -70,6 +70,14 @@ class Target:
         host = parts.netloc.rpartition("@")[2]
         return printable(f"{parts.scheme}://{host}{parts.path}")
 
+    def _credentials(self) -> Iterator[str]:
+        """Go through the arguments that hold credentials."""
+        if urlsplit(self.url).password:
+            yield "the password in the URL"
+        for name, _ in self.headers:
+            if name.lower() in _CREDENTIALS:
+                yield f"the header {name}"
+
     @asynccontextmanager
     async def connected(
         self, codec: "Codec", config: "ClientConfig", notify: Callable[[str], object]
@@ -96,7 +104,8 @@ class Target:
             "ssl": None if self.cafile is None else _trusting(self.cafile),
         }
         given: dict[str, Any] = {k: value for k, value in options.items() if value is not None}
-        _warn_of_credentials(self.headers, notify)
+        for what in self._credentials():
+            notify(f"other users can see the arguments of a process, and so {what}")
         async with AsyncExitStack() as stack:
             stack.enter_context(showing_log(notify))
             client = connect(self.url, token=token, codec=codec, config=config, **given)
@@ -254,14 +263,6 @@ class _LogHandler(logging.Handler):
         self._notify(printable(record.getMessage()))
 
 
-def _warn_of_credentials(
-    headers: Sequence[tuple[str, str]], notify: Callable[[str], object]
-) -> None:
-    names = [name for name, _ in headers if name.lower() in _CREDENTIALS]
-    if names:
-        notify(f"other users can see the arguments of a process, and so the header {names[0]}")
-
-
 def _token(path: str | None) -> Callable[[], str] | str | None:
     """Return the token, or what reads it again for each connection."""
     if path is None:
@@ -284,7 +285,10 @@ def _token_in(text: str, place: str) -> str | None:
     """Return the token in a text, without the end of its line; None if there is none."""
     if not is_text(text):
         raise CliError(f"{place} is not UTF-8 text")
-    return text.strip() or None
+    token = text.strip()
+    if len(token.splitlines()) > 1:
+        raise CliError(f"{place} holds more than one line, and so more than a token")
+    return token or None
 
 
 def _trusting(cafile: str) -> "ssl.SSLContext":
