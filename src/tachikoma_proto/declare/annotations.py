@@ -185,10 +185,9 @@ def shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
         return Choice(annotation, *_choices([(value, value) for value in arguments], where))
     if origin in (Union, types.UnionType):
         return Maybe(shape_of(_inner_of(arguments, annotation, where), where, scalars))
-    is_array = origin in (list, frozenset) or (origin is tuple and arguments[1:] == (Ellipsis,))
-    if is_array and arguments:
+    if is_array(annotation):
         return Array(annotation, origin, shape_of(arguments[0], where, scalars))
-    if origin is dict and arguments and without_alias(arguments[0]) is str:
+    if is_map(annotation):
         return Map(annotation, shape_of(arguments[1], where, scalars))
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         # By the public ``value``, which an enum may define itself; aliases are the same member.
@@ -198,6 +197,21 @@ def shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
     if isinstance(annotation, type) and attrs.has(annotation):
         return Record(annotation)
     raise RegistryError(f"{where}: {_name(annotation)} cannot be read from the wire; {_ADVICE}")
+
+
+def is_array(annotation: Any) -> bool:
+    """Return whether an annotation is of a container that stands as an array on the wire."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is tuple:
+        return arguments[1:] == (Ellipsis,)
+    return origin in (list, frozenset) and bool(arguments)
+
+
+def is_map(annotation: Any) -> bool:
+    """Return whether an annotation is of a dict with keys that are strings."""
+    arguments = get_args(annotation)
+    is_dict = get_origin(annotation) is dict and bool(arguments)
+    return is_dict and without_alias(arguments[0]) is str
 
 
 def is_frozen_attrs(cls: type) -> bool:

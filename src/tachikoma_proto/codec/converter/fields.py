@@ -17,11 +17,11 @@ Rules:
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 from cattrs import Converter
 
-from tachikoma_proto.declare.annotations import BUILTIN_LEAVES, shape_of
+from tachikoma_proto.declare.annotations import BUILTIN_LEAVES, is_array, is_map, shape_of
 from tachikoma_proto.declare.shapes import (
     REFUSALS,
     TEXT_LEAF,
@@ -94,6 +94,8 @@ def configure_fields(converter: Converter, registry: Registry) -> None:
     def unstructure_factory(annotation: Any, converter: Converter) -> Unstructure:
         return unstructure_hook(shape_of(annotation, "", registry.scalars), converter)
 
+    converter.register_structure_hook_factory(is_array, _structure_any_array)
+    converter.register_structure_hook_factory(is_map, _structure_any_map)
     converter.register_structure_hook_factory(is_field, structure_factory)
     converter.register_unstructure_hook_factory(is_field, unstructure_factory)
     for leaf in (*BUILTIN_LEAVES, *leaves_in(registry.records)):
@@ -304,6 +306,19 @@ def _structure_array(container: Any, structure_item: Structure) -> Structure:
         return items
 
     return structure_array
+
+
+def _structure_any_array(annotation: Any, converter: Converter) -> Structure:
+    """Return the hook for an array of what no message holds, such as a union of messages."""
+    item = get_args(annotation)[0]
+    return _structure_array(
+        get_origin(annotation), lambda value, _: converter.structure(value, item)
+    )
+
+
+def _structure_any_map(annotation: Any, converter: Converter) -> Structure:
+    item = get_args(annotation)[1]
+    return _structure_map(lambda value, _: converter.structure(value, item))
 
 
 def _unstructure_array(shape: Array, unstructure_item: Unstructure) -> Unstructure:
