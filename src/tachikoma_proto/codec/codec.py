@@ -314,7 +314,7 @@ class Codec:
         timestamp: datetime | None,
     ) -> AnyEnvelope:
         """Put a payload into the envelope of the side that sends it."""
-        declaration = self.registry.declaration_of(type(payload))
+        declaration = self.registry.by_class.get(type(payload))
         is_unknown = isinstance(payload, (UnknownMessage, UnknownEvent))
         if declaration is None and not is_unknown:
             raise EncodeError(errors=[not_held(type(payload))])

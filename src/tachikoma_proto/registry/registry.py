@@ -48,6 +48,7 @@ class Registry:
         categories: All categories by name, the built-in ones first.
         records: The fields of every message and of the classes nested in them.
         scalars: The types that categories declared as scalars of their own.
+        by_class: How each class was declared.
 
     Example::
 
@@ -83,6 +84,7 @@ class Registry:
             for declaration in self._declarations
             if declaration.kind is not MessageKind.EVENT
         }
+        self.by_class: Final[Mapping[type, MessageDeclaration]] = MappingProxyType(self._by_class)
         self._members = self._collect_members()
         for category in self.categories.values():
             category.seal()

@@ -20,8 +20,7 @@ Rules:
 
 from cattrs import Converter
 
-from tachikoma_proto.codec.converter.fields import configure_fields
-from tachikoma_proto.codec.converter.records import configure_records
+from tachikoma_proto.codec.converter.hooks import configure_fields, configure_records
 from tachikoma_proto.codec.converter.unions import configure_unions
 from tachikoma_proto.registry.registry import Registry
 

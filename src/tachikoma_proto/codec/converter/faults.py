@@ -27,8 +27,7 @@ from tachikoma_proto.codec.converter.envelope import (
     declared_as,
     is_bare,
 )
-from tachikoma_proto.codec.converter.fields import Mismatch, structure_leaf
-from tachikoma_proto.codec.converter.records import tags_of
+from tachikoma_proto.codec.converter.hooks import Mismatch, structure_leaf, tags_of
 from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
     MessageDeclaration,

@@ -34,7 +34,7 @@ from tachikoma_proto.codec.converter.envelope import (
     is_bare,
 )
 from tachikoma_proto.codec.converter.faults import find_encode_faults, find_field_encode_faults
-from tachikoma_proto.codec.converter.fields import Mismatch, structure_hook, unstructure_hook
+from tachikoma_proto.codec.converter.hooks import Mismatch, structure_hook, unstructure_hook
 from tachikoma_proto.codec.converter.unions import Tagged, UnknownTag, read_tag
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import (

@@ -20,7 +20,7 @@ from attrs import frozen
 from cattrs import Converter
 from cattrs.strategies import configure_tagged_union
 
-from tachikoma_proto.codec.converter.fields import Mismatch
+from tachikoma_proto.codec.converter.hooks import Mismatch
 from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.registry.registry import Registry
 

@@ -1,8 +1,11 @@
-"""Strict hooks for what stands in fields: leaves, optional values, arrays and maps.
+"""Strict hooks: for leaves, optional values, arrays and maps, and for attrs classes.
 
-cattrs coerces (``int("3")``, any iterable as a list); the contract does not. Each hook here goes by
-the shape of its annotation, so that the converter cannot disagree with the rest of the library
-about what an annotation means.
+cattrs coerces (``int("3")``, any iterable as a list); the contract does not. Each hook for a field
+goes by the shape of its annotation, so that the converter cannot disagree with the rest of the
+library about what an annotation means. The hooks for attrs classes are those that cattrs generates,
+with a layer around them for three things that it does not do: it refuses what is no JSON object, it
+checks tags that are there and writes them first, and it leaves out optional fields that are None
+without changing the order of the others.
 
 Rules:
 
@@ -10,16 +13,23 @@ Rules:
 * An unstructure hook takes what the field may hold, and refuses what a peer could not read.
 * An array is read from a JSON array only, a map from a JSON object only. A frozenset is written in
   the order of its items' text, so that equal messages have equal frames.
+* Fields that a class does not have are ignored, or refused with ``forbid_extra_keys``.
+* A tag may be missing from what is structured, since the class says it already; one that is there
+  must agree with it. Tags are written in full, before the fields.
+* A missing field is a ``KeyError``, as cattrs generates it.
 * Classes are registered by class, since cattrs asks ``functools.singledispatch`` first, and a hook
   for ``str`` would serve every enum that derives from it.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, get_args, get_origin
+from uuid import UUID
 
 from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from tachikoma_proto.declare.annotations import BUILTIN_LEAVES, is_array, is_map, shape_of
 from tachikoma_proto.declare.shapes import (
@@ -40,6 +50,7 @@ from tachikoma_proto.declare.shapes import (
     Text,
     Timestamp,
     leaves_in,
+    recursive_in,
 )
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.registry.registry import Registry
@@ -57,6 +68,10 @@ Structure: TypeAlias = Callable[[Any, Any], Any]
 
 Unstructure: TypeAlias = Callable[[Any], Any]
 """An unstructure hook: takes the value."""
+
+
+_BY_CLASS: Final = (str, bytes, int, float)
+"""The classes for which cattrs itself has hooks by class, which serve subclasses, too."""
 
 
 class Mismatch(ValueError):
@@ -104,6 +119,89 @@ def configure_fields(converter: Converter, registry: Registry) -> None:
             converter.register_unstructure_hook(leaf.type, unstructure_hook(leaf, converter))
 
 
+def configure_records(converter: Converter, registry: Registry) -> None:
+    """Give a converter the hooks for messages and for the attrs classes nested in them.
+
+    Args:
+        converter: What is configured.
+        registry: Which classes there are, and their tags.
+    """
+    recursive = recursive_in(registry.records)
+    structure_factory = partial(_structure_record, registry)
+    unstructure_factory = partial(_unstructure_record, registry, recursive)
+
+    def is_record(annotation: Any) -> bool:
+        return isinstance(annotation, type) and annotation in registry.records
+
+    converter.register_structure_hook_factory(is_record, structure_factory)
+    converter.register_unstructure_hook_factory(is_record, unstructure_factory)
+    scalars = [cls for cls in registry.scalars if isinstance(cls, type)]
+    for cls in registry.records:
+        if issubclass(cls, (*_BY_CLASS, *scalars)):
+            converter.register_structure_hook(cls, structure_factory(cls, converter))
+            converter.register_unstructure_hook(cls, unstructure_factory(cls, converter))
+
+
+def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
+    """Return the tags of a message class; none for a class that is only nested in messages."""
+    declaration = registry.declaration_of(cls)
+    return declaration.tags if declaration else {}
+
+
+def _structure_record(
+    registry: Registry, cls: Any, converter: Converter
+) -> Callable[[Any, Any], Any]:
+    # An override for each field, so that no mark in an annotation can rename one.
+    overrides: Any = {field.name: override() for field in registry.records[cls]}
+    structure_fields = make_dict_structure_fn(
+        cls, converter, _cattrs_forbid_extra_keys=False, **overrides
+    )
+    tags = tags_of(registry, cls)
+    known = {*tags, *overrides}
+    forbids_unknown = converter.forbid_extra_keys
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise Mismatch("an object")
+        for name, tag in tags.items():
+            if value.get(name, tag) != tag:
+                raise Mismatch(f'"{tag}" as {name}, which the message type says')
+        if forbids_unknown and not known.issuperset(value):
+            raise Mismatch("no unknown field")
+        return structure_fields(value, cls)
+
+    return structure
+
+
+def _unstructure_record(
+    registry: Registry, recursive: set[type], cls: Any, converter: Converter
+) -> Callable[[Any], Any]:
+    fields = registry.records[cls]
+    # Where a class holds itself, cattrs would go by the class of the value, which is too lax.
+    overrides: Any = {
+        field.name: override(
+            unstruct_hook=unstructure_hook(field.shape, converter) if cls in recursive else None
+        )
+        for field in fields
+    }
+    unstructure_fields = make_dict_unstructure_fn(
+        cls, converter, _cattrs_omit_if_default=False, **overrides
+    )
+    tags = dict(tags_of(registry, cls))
+    optional = [field.name for field in fields if isinstance(field.shape, Maybe)]
+
+    def unstructure(value: Any) -> dict[str, Any]:
+        if type(value) is not cls:
+            raise Mismatch(f"an instance of {cls.__qualname__}")
+        members = {**tags, **unstructure_fields(value)}
+        for name in optional:
+            if members[name] is None:
+                del members[name]
+        return members
+
+    return unstructure
+
+
 def structure_hook(shape: Shape, converter: Converter) -> Structure:
     """Return the hook that structures a shape.
 
@@ -145,6 +243,12 @@ def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
             return _unstructure_array(shape, unstructure_hook(shape.inner, converter))
         case Map(_, inner):
             return _unstructure_map(unstructure_hook(inner, converter))
+        case Text():
+            return _unstructure_text(shape)
+        case Boolean():
+            return _unstructure_boolean
+        case Identifier():
+            return _unstructure_uuid
         case Timestamp():
             return _unstructure_timestamp(shape)
         case Leaf():
@@ -256,10 +360,32 @@ def _unstructure_leaf(leaf: Leaf) -> Unstructure:
     return unstructure
 
 
-_PLAIN_CLASSES: Final[Mapping[type[Leaf], type]] = MappingProxyType(
-    {Text: str, Boolean: bool, Integer: int, Number: float}
-)
+_PLAIN_CLASSES: Final[Mapping[type[Leaf], type]] = MappingProxyType({Integer: int, Number: float})
 """The class of what stands on the wire as it is."""
+
+
+def _unstructure_text(leaf: Text) -> Unstructure:
+    def unstructure(value: Any) -> str:
+        if type(value) is str and value.isascii():
+            return value
+        refusal = leaf.refusal(value)
+        if refusal is not None:
+            raise Mismatch(refusal)
+        return str.__str__(value)
+
+    return unstructure
+
+
+def _unstructure_boolean(value: Any) -> bool:
+    if value is True or value is False:
+        return value
+    raise Mismatch(Boolean.expected)
+
+
+def _unstructure_uuid(value: Any) -> str:
+    if isinstance(value, UUID):
+        return format_uuid(value)
+    raise Mismatch(Identifier.expected)
 
 
 def _unstructure_timestamp(leaf: Timestamp) -> Unstructure:
@@ -277,8 +403,6 @@ def _unstructure_timestamp(leaf: Timestamp) -> Unstructure:
 def _to_wire(leaf: Leaf) -> Unstructure:
     """Return what makes the wire's value from one that the leaf does not refuse."""
     match leaf:
-        case Text():
-            return PLAIN[str]
         case Integer():
             return PLAIN[int]
         case Number():
@@ -344,7 +468,7 @@ def _structure_map(structure_item: Structure) -> Structure:
 
 
 def _unstructure_map(unstructure_item: Unstructure) -> Unstructure:
-    unstructure_key = _unstructure_leaf(TEXT_LEAF)
+    unstructure_key = _unstructure_text(TEXT_LEAF)
 
     def unstructure_map(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
