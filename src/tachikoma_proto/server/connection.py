@@ -21,8 +21,12 @@ from typing import Any, TypeAlias, cast
 
 from attrs import frozen
 
-from tachikoma_proto.connection.driver import AnyTransport, ConnectionDriver, ConnectionEnd
-from tachikoma_proto.connection.tasks import eager_starter
+from tachikoma_proto.connection.driver import (
+    AnyTransport,
+    ConnectionDriver,
+    ConnectionEnd,
+    eager_starter,
+)
 from tachikoma_proto.declare.bases import Command, Response
 from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.envelope import IncomingMessage

@@ -12,20 +12,25 @@ Rules:
   time in the past means at once.
 * ``closing`` says that the connection is to be closed, how, and why. Nothing is read after it.
 * A peer's fault never raises: it is answered, or the connection is closed.
+* Any frame from the peer is a sign of life; a peer that sends something is not pinged. The time for
+  an answer to a ping starts when the ping has really been written.
+* Frames leave in the order in which they were queued; only a ping goes before the others.
+* A burst of events in one turn of the event loop says nothing about the peer: nothing could be
+  written in between. So what counts is not how many events wait, but how many have waited for
+  longer than a grace period. Responses are not judged: while too many wait, no commands are read.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
-from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.logs import Logger
 from tachikoma_proto.session.metrics import Metrics
-from tachikoma_proto.session.send_queue import SendQueue, size_of
-from tachikoma_proto.wire.json_reader import Frame
+from tachikoma_proto.wire.json_reader import Frame, size_of
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
@@ -51,6 +56,114 @@ class Closing:
     code: int
     reason: str
     flush: bool = True
+
+
+class Keepalive:
+    """When to ping a silent peer, and when to take it as lost.
+
+    Nothing is scheduled when a frame arrives: the deadline is computed when it is asked for.
+
+    Args:
+        interval: After how many seconds of silence the peer is pinged; None never does.
+        timeout: How many seconds it then has to send something.
+        now: The present time.
+    """
+
+    def __init__(self, interval: float | None, timeout: float, now: float) -> None:
+        self._interval = inf if interval is None else interval
+        self._timeout = timeout
+        self._heard_at = now
+        self._pinged_at: float | None = None
+
+    @property
+    def total_timeout(self) -> float:
+        """How many seconds in all a peer may stay silent; infinite if it is never pinged."""
+        return self._interval + self._timeout
+
+    @property
+    def deadline(self) -> float:
+        """When to ping, or to take the peer as lost; infinite if never."""
+        if self._pinged_at is None:
+            return self._heard_at + self._interval
+        return self._pinged_at + self._timeout
+
+    def heard(self, now: float) -> None:
+        """Record a sign of life."""
+        self._heard_at = now
+        self._pinged_at = None
+
+    def ping_written(self, now: float) -> None:
+        """Start the time for the answer only now."""
+        if self._pinged_at is not None:
+            self._pinged_at = now
+
+    def is_lost(self, now: float) -> bool:
+        """Return whether the peer was pinged and did not answer in time."""
+        return self._pinged_at is not None and now >= self.deadline
+
+    def should_ping(self, now: float) -> bool:
+        """Return whether to ping the peer now; it then counts as pinged."""
+        if self._pinged_at is not None or now < self.deadline:
+            return False
+        self._pinged_at = now
+        return True
+
+
+class SendQueue:
+    """The frames that wait to be sent.
+
+    It knows no clock: its owner marks a time, and asks later what of it still waits.
+
+    Attributes:
+        events: How many of them are events.
+        size: How many bytes they have in all.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.size = 0
+        self._frames: deque[tuple[str, int, bool]] = deque()
+        self._events_sent = 0
+        self._mark = 0
+
+    def __len__(self) -> int:
+        """Return how many frames wait."""
+        return len(self._frames)
+
+    def put(self, text: str, size: int, *, is_event: bool = False) -> None:
+        """Add a frame behind the others."""
+        self._frames.append((text, size, is_event))
+        self.size += size
+        self.events += is_event
+
+    def put_first(self, text: str, size: int) -> None:
+        """Add a frame before the others."""
+        self._frames.appendleft((text, size, False))
+        self.size += size
+
+    def next(self) -> tuple[str, int] | None:
+        """Remove and return the next frame and its size; None if there is none."""
+        if not self._frames:
+            return None
+        text, size, is_event = self._frames.popleft()
+        self.size -= size
+        if is_event:
+            self.events -= 1
+            self._events_sent += 1
+        return text, size
+
+    def mark(self) -> None:
+        """Remember which events wait now."""
+        self._mark = self._events_sent + self.events
+
+    def events_since_mark(self) -> int:
+        """Return how many of the events that were marked wait still."""
+        return max(0, self._mark - self._events_sent)
+
+    def clear(self) -> None:
+        """Drop all frames."""
+        self._frames.clear()
+        self.events = self.size = self._mark = 0
 
 
 class BaseSession(ABC, Generic[E]):

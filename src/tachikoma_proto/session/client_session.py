@@ -24,14 +24,13 @@ from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
 from tachikoma_proto.messages.responses import ErrorResponse, PongResponse
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
-from tachikoma_proto.session.base import BaseSession
+from tachikoma_proto.session.base import BaseSession, Keepalive
 from tachikoma_proto.session.config import ClientConfig
 from tachikoma_proto.session.events import (
     ClientSessionEvent,
     MessageReceived,
     ResponseReceived,
 )
-from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.logs import client_logger
 from tachikoma_proto.session.metrics import Metrics, guarded
 from tachikoma_proto.wire.formats import new_uuid

@@ -51,6 +51,7 @@ from tachikoma_proto.session.base import (
     POLICY_VIOLATION,
     TRY_AGAIN_LATER,
     BaseSession,
+    Keepalive,
     truncate_reason,
 )
 from tachikoma_proto.session.config import ServerConfig
@@ -62,14 +63,12 @@ from tachikoma_proto.session.events import (
     Subscribed,
     SubscriptionRequested,
 )
-from tachikoma_proto.session.keepalive import Keepalive
 from tachikoma_proto.session.logs import SessionLogger
 from tachikoma_proto.session.metrics import Metrics
-from tachikoma_proto.session.send_queue import size_of
 from tachikoma_proto.session.session import Identity, Publisher, Session
 from tachikoma_proto.session.subscriptions import SubscriptionIndex
 from tachikoma_proto.wire.formats import format_timestamp, utc_now
-from tachikoma_proto.wire.json_reader import Frame
+from tachikoma_proto.wire.json_reader import Frame, size_of
 
 BARE_PING: Final = '{"type":"ping"}'
 """The ping of a server; it has neither id nor timestamp."""
