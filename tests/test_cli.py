@@ -151,6 +151,17 @@ class TestArguments:
         assert shown in err
         assert "s3cr3t" not in err
 
+    @pytest.mark.parametrize(
+        ("option", "command"),
+        [("--json", "inspect"), ("--plugins", "demo"), ("--topic", "watch"), ("--cafile", "watch")],
+    )
+    def test_an_option_before_its_command_is_told_where_to_go(
+        self, option: str, command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        err = refused([option, "types"], capsys)
+        text = f"error: {option} goes after the command: tachikoma-proto {command} {option}\n"
+        assert err.endswith(text)
+
     def test_missing_arguments_are_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert refused(["send"], capsys).endswith("missing argument 'URL'\n")
         assert refused(["send", "ws://h"], capsys).endswith("missing argument 'TYPE'\n")

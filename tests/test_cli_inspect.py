@@ -212,12 +212,16 @@ class TestShownFrames:
             assert process.stderr.read() == b""
         assert process.returncode == 141
 
-    def test_large_input_has_a_progress_bar_on_a_terminal(self, capture: Path) -> None:
+    @pytest.mark.parametrize("columns", [80, 40, 20])
+    def test_large_input_has_a_progress_bar_on_a_terminal(
+        self, capture: Path, columns: int
+    ) -> None:
+        capture = capture.with_name("a-capture-whose-name-is-rather-long.jsonl")
         bad = BAD.replace("5", "[" + "5," * 50_000 + "5]")
         frames = LARGE // len(bad) + 1
         capture.write_text(f"{bad}\n" * frames)
         terminal, inside = pty.openpty()
-        termios.tcsetwinsize(inside, (25, 80))
+        termios.tcsetwinsize(inside, (25, columns))
         result = capture.with_suffix(".out")
         with result.open("wb") as out:
             process = subprocess.Popen(
@@ -228,6 +232,8 @@ class TestShownFrames:
         os.close(terminal)
         assert process.wait() == 1
         assert b"100%" in shown, "a bar shows how far it is"
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+        assert max(map(len, re.split(r"[\r\n]+", plain))) <= columns
         assert f"{frames} frames, 0 read, {frames} bad".encode() in result.read_bytes()
 
     def test_small_input_has_no_progress_bar(self, capture: Path) -> None:

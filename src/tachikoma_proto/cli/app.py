@@ -165,6 +165,12 @@ def _usage_text(error: click.UsageError) -> str:
 def _words(error: click.UsageError) -> str:
     """Say what is wrong with the arguments, without the value of any."""
     match error:
+        case NoSuchOption(option_name=name, ctx=context) if (
+            context is not None
+            and context.command is commands
+            and (owners := [command for command in COMMANDS if _has_option(command, name)])
+        ):
+            return f"{name} goes after the command: {PROGRAM} {owners[0]} {name}"
         case NoSuchOption(option_name=name, possibilities=possibilities):
             close = [option for option in possibilities or () if option != REFUSED]
             close = [option for option in close if option.startswith(name)] or close
@@ -172,3 +178,8 @@ def _words(error: click.UsageError) -> str:
         case _:
             text = error.format_message()
             return text[:1].lower() + text[1:].removesuffix(".")
+
+
+def _has_option(command: str, option: str) -> bool:
+    found = commands.get_command(click.Context(commands), command)
+    return found is not None and any(option in parameter.opts for parameter in found.params)

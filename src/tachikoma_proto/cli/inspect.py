@@ -41,7 +41,13 @@ from tachikoma_proto.cli.output import (
 from tachikoma_proto.cli.selection import Selection, known_names, read_time, read_uuid
 from tachikoma_proto.cli.summary import Summary
 from tachikoma_proto.cli.target import notify_on_stderr
-from tachikoma_proto.cli.terminal import LineWriter, Piece, make_console
+from tachikoma_proto.cli.terminal import (
+    NARROW,
+    LineWriter,
+    Piece,
+    make_console,
+    terminal_width,
+)
 from tachikoma_proto.codec.codec import DEFAULT_MAX_SIZE, Codec
 from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.wire.formats import format_timestamp
@@ -342,24 +348,23 @@ def _progress(name: str) -> Iterator[Callable[[int], object]]:
     if size is not None and size < LARGE:
         yield lambda _: None
         return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.table import Column
 
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+    file_name = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    columns = [
+        TextColumn("{task.description}", markup=False, table_column=file_name),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
         TaskProgressColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(compact=True),
-        console=make_console(sys.stderr),
+    ]
+    if terminal_width(sys.stderr) >= NARROW:
+        columns.append(DownloadColumn(table_column=Column(no_wrap=True)))
+    with Progress(
+        *columns,
+        console=make_console(sys.stderr, terminal_width(sys.stderr)),
         redirect_stdout=False,
         redirect_stderr=False,
+        expand=True,
     ) as progress:
         task = progress.add_task(printable(Path(name).name), total=size)
         yield lambda count: progress.advance(task, count)
