@@ -20,7 +20,7 @@ session
 brokers transports
 connection
 server client
-testing
+testing sync
 cli dashboard
 __main__
 """.strip().split("\n")

@@ -44,6 +44,7 @@ from tachikoma_proto import (
     UnknownEvent,
     UnknownMessage,
     connect,
+    sync,
     topics,
 )
 from tachikoma_proto.client import ClientState, Notice
@@ -112,6 +113,20 @@ async def streams(client: Client) -> None:
         assert_type(own, EventStream[Event | UnknownEvent])
     async for message in client.messages():
         assert_type(message.payload, Event | UnknownEvent | UnknownMessage)
+
+
+def a_script() -> None:
+    with sync.connect("ws://localhost:8765", token="…") as client:
+        assert_type(client, sync.Client)
+        assert_type(client.request(GetMissionStatus(mission_id=mission)), MissionStatusResponse)
+        assert_type(client.subscribe(topics.MISSIONS), AckResponse)
+        assert_type(client.events(), sync.EventStream[Event | UnknownEvent])
+        events = client.events(MissionProgress, MissionFailed)
+        assert_type(events, sync.EventStream[MissionProgress | MissionFailed | Notice])
+        assert_type(events.get(timeout=1.0), MissionProgress | MissionFailed | Notice)
+        with client.subscription(topics.MISSIONS) as own:
+            for event in own:
+                assert_type(event, Event | UnknownEvent)
 
 
 @frozen(kw_only=True)
