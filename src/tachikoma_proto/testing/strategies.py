@@ -26,6 +26,7 @@ from tachikoma_proto.declare.declarations import (
     MessageKind,
     Sender,
 )
+from tachikoma_proto.declare.narrowing import Narrowing, narrowing_of
 from tachikoma_proto.declare.shapes import (
     REFUSALS,
     Array,
@@ -46,7 +47,6 @@ from tachikoma_proto.declare.shapes import (
 )
 from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.testing.narrowing import Narrowing, narrowing_of
 from tachikoma_proto.testing.needs_hypothesis import strategies as st
 from tachikoma_proto.testing.source import Source, registry_of
 from tachikoma_proto.wire.formats import DATE
@@ -125,7 +125,7 @@ def envelopes_of(
 
 def json_values() -> st.SearchStrategy[Any]:
     """Return a strategy for free JSON, as a field of type ``Json`` may hold it."""
-    numbers = Narrowing().integers(-(2**63), 2**64 - 1) | Narrowing().floats(math.inf)
+    numbers = st.integers(-(2**63), 2**64 - 1) | _narrowed_floats(Narrowing(), math.inf)
     scalars = st.none() | st.booleans() | numbers | _TEXT
     return st.recursive(
         scalars,
@@ -214,13 +214,13 @@ class _Maker:
             return st.sampled_from(list(narrowing.options))
         match shape:
             case Text():
-                return narrowing.text(_CHARACTERS)
+                return _narrowed_text(narrowing)
             case Boolean():
                 return st.booleans()
             case Integer(_, _, low, high):
-                return narrowing.integers(low, high)
+                return st.integers(*narrowing.integer_bounds(low, high))
             case Number(_, _, limit):
-                return narrowing.floats(limit)
+                return _narrowed_floats(narrowing, limit)
             case Identifier():
                 return st.uuids()
             case Timestamp():
@@ -234,6 +234,31 @@ class _Maker:
             case _:
                 name = getattr(shape, "name", str(shape))
                 raise LookupError(f"{name} is a scalar of a category: pass types={{{name}: …}}")
+
+
+def _narrowed_text(narrowing: Narrowing) -> st.SearchStrategy[str]:
+    if narrowing.pattern is not None:
+        pattern, is_full = narrowing.pattern
+        return st.from_regex(pattern, fullmatch=is_full, alphabet=_CHARACTERS)
+    return st.text(_CHARACTERS, min_size=narrowing.min_size, max_size=narrowing.max_size)
+
+
+def _narrowed_floats(narrowing: Narrowing, limit: float) -> st.SearchStrategy[float]:
+    """Make up finite floats between ``-limit`` and ``limit``."""
+    above, below = narrowing.above, narrowing.below
+    lows = [n for n in (narrowing.low, above) if n is not None]
+    highs = [n for n in (narrowing.high, below) if n is not None]
+    if math.isfinite(limit):
+        lows, highs = [*lows, -limit], [*highs, limit]
+    low, high = max(lows, default=None), min(highs, default=None)
+    return st.floats(
+        low,
+        high,
+        exclude_min=low is not None and low in (above, -limit) and low != narrowing.low,
+        exclude_max=high is not None and high in (below, limit) and high != narrowing.high,
+        allow_nan=False,
+        allow_infinity=False,
+    )
 
 
 def _accepts(cls: type, attribute: "attrs.Attribute[Any]", value: Any) -> bool:

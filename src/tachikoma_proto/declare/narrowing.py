@@ -1,13 +1,13 @@
-"""What attrs validators leave of a type, for the strategies of hypothesis.
+"""What attrs validators leave of a type, as far as they can be said as bounds.
 
-Most values of a type would be refused by a validator such as ``ge(0)`` or ``matches_re(…)``, and
-hypothesis gives up where most are. So the validators of attrs that can be said as bounds are read
-here; of any other, the author says which values it accepts.
+A schema that leaves out ``ge(0)`` or ``matches_re(…)`` promises more than a field takes, and a
+strategy of hypothesis that does not know them gives up.
 
 Rules:
 
 * attrs has no public classes for its validators: they are told apart by what they hold.
-* A validator that is not understood is an error that names the field, when the strategy is made.
+* A validator that is not understood is an error that names the field. Who made that validator has
+  to say which values it accepts.
 """
 
 import math
@@ -18,8 +18,6 @@ from typing import Any, Final
 
 import attrs
 from attrs import frozen
-
-from tachikoma_proto.testing.needs_hypothesis import strategies as st
 
 
 @frozen(kw_only=True)
@@ -57,19 +55,8 @@ class Narrowing:
         most = self.min_size + usual
         return self.min_size, most if self.max_size is None else min(self.max_size, most)
 
-    def text(self, characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        """Return a strategy for text.
-
-        Args:
-            characters: The characters that the text may have.
-        """
-        if self.pattern is not None:
-            pattern, is_full = self.pattern
-            return st.from_regex(pattern, fullmatch=is_full, alphabet=characters)
-        return st.text(characters, min_size=self.min_size, max_size=self.max_size)
-
-    def integers(self, low: int, high: int) -> st.SearchStrategy[int]:
-        """Return a strategy for integers.
+    def integer_bounds(self, low: int, high: int) -> tuple[int, int]:
+        """Return the smallest and the largest integer, both included.
 
         Args:
             low: The smallest that the type has.
@@ -79,27 +66,7 @@ class Narrowing:
         lows += [math.floor(n) + 1 for n in (self.above,) if n is not None]
         highs = [high, *(math.floor(n) for n in (self.high,) if n is not None)]
         highs += [math.ceil(n) - 1 for n in (self.below,) if n is not None]
-        return st.integers(max(lows), min(highs))
-
-    def floats(self, limit: float) -> st.SearchStrategy[float]:
-        """Return a strategy for finite floats.
-
-        Args:
-            limit: All values of the type lie between ``-limit`` and ``limit``.
-        """
-        lows = [n for n in (self.low, self.above) if n is not None]
-        highs = [n for n in (self.high, self.below) if n is not None]
-        if math.isfinite(limit):
-            lows, highs = [*lows, -limit], [*highs, limit]
-        low, high = max(lows, default=None), min(highs, default=None)
-        return st.floats(
-            low,
-            high,
-            exclude_min=low is not None and low in (self.above, -limit) and low != self.low,
-            exclude_max=high is not None and high in (self.below, limit) and high != self.high,
-            allow_nan=False,
-            allow_infinity=False,
-        )
+        return max(lows), min(highs)
 
 
 def _both(first: Narrowing, second: Narrowing) -> Narrowing:

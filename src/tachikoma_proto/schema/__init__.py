@@ -1,0 +1,22 @@
+"""Schemas: the registry's messages described for peers in other languages, and for people.
+
+Everything is emitted from the registry's own declarations and shapes, so an extension's messages
+are described just as the built-in ones, and no description can differ from what the codec does.
+
+Rules:
+
+* Names are stable: what is installed beside a category does not rename the built-in definitions.
+* Output is the same on every run and every Python: nothing depends on hashes, clocks or versions.
+* Descriptions come from docstrings, with reStructuredText's marks made Markdown's.
+
+Example::
+
+    from tachikoma_proto import Registry, schema
+
+    schema.json_schema(Registry.discover(), mode="read")
+    schema.typescript(Registry.discover())
+"""
+
+from tachikoma_proto.schema.definitions import Mode, json_schema
+
+__all__ = ["Mode", "json_schema"]
