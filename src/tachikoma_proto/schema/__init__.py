@@ -18,5 +18,6 @@ Example::
 """
 
 from tachikoma_proto.schema.definitions import Mode, json_schema
+from tachikoma_proto.schema.typescript_module import typescript
 
-__all__ = ["Mode", "json_schema"]
+__all__ = ["Mode", "json_schema", "typescript"]

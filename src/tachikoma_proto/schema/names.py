@@ -37,10 +37,18 @@ class Names:
     Args:
         registry: Which messages there are.
         reserved: Names that are taken by what surrounds the definitions.
+        are_frames_named: Whether frames have definitions, too.
     """
 
-    def __init__(self, registry: Registry, reserved: tuple[str, ...] = RESERVED) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        reserved: tuple[str, ...] = RESERVED,
+        *,
+        are_frames_named: bool = True,
+    ) -> None:
         self._taken = set(reserved)
+        self._are_frames_named = are_frames_named
         self._names: dict[Any, str] = {}
         self._leaves: dict[Any, Choice | Custom] = {}
         found = self._by_category(registry)
@@ -52,7 +60,7 @@ class Names:
         for key in (*own, *(key for key in found if key not in own)):
             base, category = found[key]
             is_equal = category not in built_in and (counts[base] > 1 or base in self._taken)
-            self._names[key] = self._take(_pascal(category) + base if is_equal else base)
+            self._names[key] = self.claim(_pascal(category) + base if is_equal else base)
 
     def of(self, cls: Any) -> str:
         """Return the name of a payload, a record, an enum, or a scalar's type.
@@ -80,12 +88,26 @@ class Names:
         """The enums and scalars, in the order of their first use."""
         return list(self._leaves.values())
 
+    def claim(self, wanted: str) -> str:
+        """Return a name that nothing has yet, and take it: the one wanted, or with a number.
+
+        Args:
+            wanted: The name that would be best.
+        """
+        name, number = wanted, 2
+        while name in self._taken:
+            name, number = f"{wanted}{number}", number + 1
+        self._taken.add(name)
+        return name
+
     def _by_category(self, registry: Registry) -> dict[Any, tuple[str, str]]:
         """Return the wanted name and the category of what is to be named, by what it is."""
         found: dict[Any, tuple[str, str]] = {}
         for declaration in registry:
             for key, base in self._in_class(declaration.cls, registry, set()):
                 found.setdefault(key, (base, declaration.category))
+            if not self._are_frames_named:
+                continue
             first = registry.declaration_of(declaration.cls)
             kind = "Frame" if first is declaration else "KeepaliveFrame"
             found[declaration] = (
@@ -111,13 +133,6 @@ class Names:
                 self._leaves.setdefault(shape.type, shape)
                 name = shape.name if isinstance(shape, Custom) else shape.type.__name__
                 yield shape.type, _identifier(name)
-
-    def _take(self, wanted: str) -> str:
-        name, number = wanted, 2
-        while name in self._taken:
-            name, number = f"{wanted}{number}", number + 1
-        self._taken.add(name)
-        return name
 
 
 def is_named(shape: Leaf) -> TypeGuard[Choice | Custom]:
