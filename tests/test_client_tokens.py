@@ -44,7 +44,7 @@ class Tokens:
     """A token function that returns or raises what it is told, in order; then the last again."""
 
     def __init__(self, *given: str | BaseException) -> None:
-        self.given = list(given)
+        self.given: list[str | BaseException] = list(given)
         self.calls = 0
 
     def __call__(self) -> str:

@@ -440,10 +440,9 @@ def eager_starter(loop: asyncio.AbstractEventLoop) -> StartTask:
             return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
         return start_eagerly
-    if not isinstance(loop, asyncio.BaseEventLoop) or not hasattr(loop, "_ready"):
+    ready: Any = getattr(loop, "_ready", None)
+    if not isinstance(loop, asyncio.BaseEventLoop) or ready is None:
         return loop.create_task
-
-    ready = loop._ready
 
     def start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.Task(coroutine, loop=loop)

@@ -13,6 +13,7 @@ Rules:
 * ``expected`` is a noun phrase for errors: what should have stood there on the wire.
 """
 
+import builtins
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias, get_origin
@@ -76,10 +77,12 @@ class Leaf:
     type: Any
     name: str
 
+    _expected: ClassVar[str] = ""
+
     @property
     def expected(self) -> str:
         """What should stand there on the wire, as a noun phrase."""
-        raise NotImplementedError
+        return self._expected
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it.
@@ -94,7 +97,7 @@ class Leaf:
 class Text(Leaf):
     """A string without lone surrogates."""
 
-    expected: ClassVar[str] = "a string"
+    _expected: ClassVar[str] = "a string"
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
@@ -107,7 +110,7 @@ class Text(Leaf):
 class Boolean(Leaf):
     """True or False."""
 
-    expected: ClassVar[str] = "a boolean"
+    _expected: ClassVar[str] = "a boolean"
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
@@ -157,7 +160,7 @@ class Number(Leaf):
 class Identifier(Leaf):
     """A UUID."""
 
-    expected: ClassVar[str] = "a UUID"
+    _expected: ClassVar[str] = "a UUID"
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
@@ -168,7 +171,7 @@ class Identifier(Leaf):
 class Timestamp(Leaf):
     """An aware time."""
 
-    expected: ClassVar[str] = "an RFC 3339 date-time with an offset"
+    _expected: ClassVar[str] = "an RFC 3339 date-time with an offset"
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
@@ -181,7 +184,7 @@ class Timestamp(Leaf):
 class FreeJson(Leaf):
     """Any JSON."""
 
-    expected: ClassVar[str] = "a JSON value"
+    _expected: ClassVar[str] = "a JSON value"
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
@@ -271,11 +274,11 @@ class Array:
     """
 
     type: Any
-    container: type
+    container: builtins.type[Any]
     inner: "Shape"
 
     @property
-    def accepted(self) -> tuple[type, ...]:
+    def accepted(self) -> tuple[builtins.type[Any], ...]:
         """The classes that the field may hold."""
         return (frozenset, set) if self.container is frozenset else (tuple, list)
 

@@ -285,8 +285,9 @@ class Connection:
 
     async def _in_time(self, response: Awaitable[Response]) -> Response:
         seconds = self._config.handler_timeout
+        timeout = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as timeout:
+            async with timeout:
                 return await response
         except TimeoutError:
             if timeout.expired():

@@ -15,6 +15,7 @@ import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
@@ -318,8 +319,8 @@ def _in_thread(handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Return the call of a handler in a thread, with the context variables of its caller."""
 
     def call(command: Any, context: Any) -> Awaitable[Any]:
-        run = contextvars.copy_context().run
-        return asyncio.get_running_loop().run_in_executor(None, run, handler, command, context)
+        run = partial(contextvars.copy_context().run, handler, command, context)
+        return asyncio.get_running_loop().run_in_executor(None, run)
 
     return call
 

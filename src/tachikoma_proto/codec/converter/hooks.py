@@ -246,9 +246,9 @@ def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
         case Text():
             return _unstructure_text(shape)
         case Boolean():
-            return _unstructure_boolean
+            return _unstructure_boolean(shape.expected)
         case Identifier():
-            return _unstructure_uuid
+            return _unstructure_uuid(shape.expected)
         case Timestamp():
             return _unstructure_timestamp(shape)
         case Leaf():
@@ -376,16 +376,22 @@ def _unstructure_text(leaf: Text) -> Unstructure:
     return unstructure
 
 
-def _unstructure_boolean(value: Any) -> bool:
-    if value is True or value is False:
-        return value
-    raise Mismatch(Boolean.expected)
+def _unstructure_boolean(expected: str) -> Unstructure:
+    def unstructure(value: Any) -> bool:
+        if value is True or value is False:
+            return value
+        raise Mismatch(expected)
+
+    return unstructure
 
 
-def _unstructure_uuid(value: Any) -> str:
-    if isinstance(value, UUID):
-        return format_uuid(value)
-    raise Mismatch(Identifier.expected)
+def _unstructure_uuid(expected: str) -> Unstructure:
+    def unstructure(value: Any) -> str:
+        if isinstance(value, UUID):
+            return format_uuid(value)
+        raise Mismatch(expected)
+
+    return unstructure
 
 
 def _unstructure_timestamp(leaf: Timestamp) -> Unstructure:
