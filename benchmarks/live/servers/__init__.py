@@ -3,7 +3,7 @@
 Rules:
 
 * A module has ``serve(listening)``, which serves a listening socket of loopback for good.
-* All run on asyncio's own event loop, over ``websockets``, and compress nothing.
+* All run on asyncio's own event loop, and compress nothing.
 * What a library's documentation says to make once is made once.
 """
 
@@ -29,13 +29,35 @@ class Entrant:
     answers: bool = True
 
 
-ECHO: Final = "echo"
-TACHIKOMA: Final = "tachikoma_proto"
+ECHO: Final = "echo of websockets"
+ECHO_PICOWS: Final = "echo of picows"
 PYDANTIC: Final = "fastapi + pydantic"
+BACKENDS: Final = ("websockets", "picows")
+HANDLERS: Final = ("coroutine", "plain")
+
+
+def own_name(backend: str, handler: str) -> str:
+    """Return the name of the library's server.
+
+    Args:
+        backend: One of ``BACKENDS``.
+        handler: One of ``HANDLERS``: what the handler is, a coroutine or a plain function.
+    """
+    return f"tachikoma_proto, {backend}, {handler}"
+
 
 ENTRANTS: Final = (
     Entrant(ECHO, "`websockets` alone, sending each frame back unread", ("websockets",), False),
-    Entrant(TACHIKOMA, "`Server` and `Dispatcher`", ("websockets", "cattrs")),
+    Entrant(ECHO_PICOWS, "`picows` alone, sending each frame back unread", ("picows",), False),
+    *(
+        Entrant(
+            own_name(backend, handler),
+            f"`serve` over `{backend}`, a {handler} {'function ' * (handler == 'plain')}as handler",
+            (backend, "cattrs"),
+        )
+        for backend in BACKENDS
+        for handler in HANDLERS
+    ),
     Entrant(
         PYDANTIC,
         "a WebSocket endpoint of FastAPI under uvicorn, with strict models of pydantic in unions "

@@ -12,7 +12,14 @@ import socket
 import sys
 import threading
 
-from benchmarks.live.servers import ECHO, PYDANTIC, TACHIKOMA
+from benchmarks.live.servers import (
+    BACKENDS,
+    ECHO,
+    ECHO_PICOWS,
+    HANDLERS,
+    PYDANTIC,
+    own_name,
+)
 
 
 def main(name: str) -> None:
@@ -28,14 +35,19 @@ def main(name: str) -> None:
 
 
 async def _serve(name: str, listening: socket.socket) -> None:
-    if name == ECHO:
+    ours = {
+        own_name(backend, handler): (backend, handler)
+        for backend in BACKENDS
+        for handler in HANDLERS
+    }
+    if name in (ECHO, ECHO_PICOWS):
         from benchmarks.live.servers import echo
 
-        await echo.serve(listening)
-    elif name == TACHIKOMA:
+        await (echo.serve(listening) if name == ECHO else echo.serve_picows(listening))
+    elif name in ours:
         from benchmarks.live.servers import tachikoma
 
-        await tachikoma.serve(listening)
+        await tachikoma.serve(listening, *ours[name])
     elif name == PYDANTIC:
         from benchmarks.live.servers import fastapi_app
 

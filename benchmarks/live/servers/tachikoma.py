@@ -4,10 +4,9 @@ import asyncio
 import socket
 from typing import Final
 
-from websockets.asyncio.server import serve as serve_websockets
-
 import tachikoma_proto as tp
 from benchmarks.live.work import PROGRESS
+from tachikoma_proto.server.serving import Backend
 
 CONFIG: Final = tp.ServerConfig(
     require_auth=False,
@@ -16,20 +15,28 @@ CONFIG: Final = tp.ServerConfig(
     ping_interval=3600.0,  # the driver takes whatever comes for a reply
 )
 
-dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
 
-
-@dispatcher.handler(tp.GetMissionStatus)
 async def _status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStatusResponse:
     return tp.MissionStatusResponse(mission_id=command.mission_id, **PROGRESS)
 
 
-async def serve(listening: socket.socket) -> None:
+def _plain_status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStatusResponse:
+    return tp.MissionStatusResponse(mission_id=command.mission_id, **PROGRESS)
+
+
+async def serve(listening: socket.socket, backend: Backend, handler: str) -> None:
     """Serve a listening socket for good.
 
     Args:
         listening: The socket.
+        backend: What carries the frames.
+        handler: Whether the handler is a ``coroutine`` or a ``plain`` function.
     """
+    dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+    if handler == "plain":
+        dispatcher.handler(tp.GetMissionStatus)(_plain_status)
+    else:
+        dispatcher.handler(tp.GetMissionStatus)(_status)
     server = tp.Server(tp.Codec(), dispatcher, config=CONFIG)
-    async with serve_websockets(server.handle, sock=listening, compression=None), server:
+    async with tp.serve(server, sock=listening, backend=backend):
         await asyncio.get_running_loop().create_future()
