@@ -596,7 +596,7 @@ def test_a_closed_session_neither_sends_nor_receives() -> None:
     answer(session, frame(tp.Subscribe(topic="missions")))
     session.connection_lost()
     session.reply(event.message, tp.AckResponse.ok())
-    assert not session.push("{}")
+    assert not session.push(("{}", 2, True))
     assert session.server.publish(progress()) == 0
     assert session.receive(frame(tp.Ping()), 0.0) is None
     assert session.next_frame() is None

@@ -44,7 +44,7 @@ class Crowd:
     def drain(self) -> None:
         """Take out what waits to be sent."""
         for session in self.matching:
-            while session.take() is not None:
+            while session.next_frame() is not None:
                 pass
 
 
@@ -79,8 +79,8 @@ def subscribe(session: tp.ServerSession, mission: UUID, by: By) -> None:
         if by == "topic"
         else tp.Subscribe(topic=tp.topics.MISSIONS, filters=filters)
     )
-    session.receive(session.hub.codec.encode(command), now=0.0)
-    answer = session.take()
+    session.receive(session.context.codec.encode(command), now=0.0)
+    answer = session.next_frame()
     if answer is None or '"success":true' not in answer:
         raise CheckFailed(f"not subscribed: {answer}")
 
@@ -113,14 +113,14 @@ def check(crowd: Crowd) -> int:
     Raises:
         CheckFailed: It went elsewhere, or not everywhere.
     """
-    codec = crowd.hub.codec
+    codec = crowd.hub.context.codec
     (event,) = events(1)
     with patch.object(codec, "encode", wraps=codec.encode) as encode:
         queued = crowd.hub.publish(event)
     if queued != len(crowd.matching) or any(session.pending for session in crowd.others):
         raise CheckFailed(f"{queued} sessions got an event, not {len(crowd.matching)}")
     for session in crowd.matching:
-        text = session.take()
+        text = session.next_frame()
         if text is None or codec.decode_server_message(text).payload != event or session.pending:
             raise CheckFailed("a session got something else than the event")
     return encode.call_count

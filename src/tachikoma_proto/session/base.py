@@ -24,7 +24,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -109,48 +109,55 @@ class Keepalive:
         return True
 
 
+QueuedFrame: TypeAlias = tuple[str, int, bool]
+"""The text of a frame, its size in bytes, and whether it is an event."""
+
+
 class SendQueue:
     """The frames that wait to be sent.
 
     It knows no clock: its owner marks a time, and asks later what of it still waits.
 
     Attributes:
+        frames: The frames, in order.
         events: How many of them are events.
         size: How many bytes they have in all.
     """
 
+    __slots__ = ("_events_sent", "_mark", "events", "frames", "size")
+
     def __init__(self) -> None:
         self.events = 0
         self.size = 0
-        self._frames: deque[tuple[str, int, bool]] = deque()
+        self.frames: deque[QueuedFrame] = deque()
         self._events_sent = 0
         self._mark = 0
 
     def __len__(self) -> int:
         """Return how many frames wait."""
-        return len(self._frames)
+        return len(self.frames)
 
-    def put(self, text: str, size: int, *, is_event: bool = False) -> None:
+    def put(self, frame: QueuedFrame) -> None:
         """Add a frame behind the others."""
-        self._frames.append((text, size, is_event))
-        self.size += size
-        self.events += is_event
+        self.frames.append(frame)
+        self.size += frame[1]
+        self.events += frame[2]
 
-    def put_first(self, text: str, size: int) -> None:
-        """Add a frame before the others."""
-        self._frames.appendleft((text, size, False))
-        self.size += size
+    def put_first(self, frame: QueuedFrame) -> None:
+        """Add a frame that is no event before the others."""
+        self.frames.appendleft(frame)
+        self.size += frame[1]
 
-    def next(self) -> tuple[str, int] | None:
-        """Remove and return the next frame and its size; None if there is none."""
-        if not self._frames:
+    def next(self) -> QueuedFrame | None:
+        """Remove and return the next frame; None if there is none."""
+        if not self.frames:
             return None
-        text, size, is_event = self._frames.popleft()
-        self.size -= size
-        if is_event:
+        frame = self.frames.popleft()
+        self.size -= frame[1]
+        if frame[2]:
             self.events -= 1
             self._events_sent += 1
-        return text, size
+        return frame
 
     def mark(self) -> None:
         """Remember which events wait now."""
@@ -162,7 +169,7 @@ class SendQueue:
 
     def clear(self) -> None:
         """Drop all frames."""
-        self._frames.clear()
+        self.frames.clear()
         self.events = self.size = self._mark = 0
 
 
@@ -234,7 +241,7 @@ class BaseSession(ABC, Generic[E]):
         queued = self._queue.next()
         if queued is None:
             return None
-        text, size = queued
+        text, size, _ = queued
         if self._metrics is not None:
             self._metrics.frame_sent(size)
         if self._ping_is_first:
@@ -285,7 +292,7 @@ class BaseSession(ABC, Generic[E]):
         if not self._ping_is_first and self.closing is None:
             text = self._ping_frame()
             self._ping_is_first = True
-            self._queue.put_first(text, len(text))
+            self._queue.put_first((text, len(text), False))
             self.on_output()
 
     def peer_lost(self) -> None:
@@ -328,9 +335,12 @@ class BaseSession(ABC, Generic[E]):
                 self._queue.clear()
             self.on_output()
 
-    def _send(self, text: str, *, is_event: bool = False) -> None:
+    def _send(self, text: str) -> None:
         """Queue a frame."""
-        self._queue.put(text, size_of(text), is_event=is_event)
+        self._put((text, size_of(text), False))
+
+    def _put(self, frame: QueuedFrame) -> None:
+        self._queue.put(frame)
         if self._metrics is not None:
             self._metrics.frame_queued(len(self._queue))
         self.on_output()

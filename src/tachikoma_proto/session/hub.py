@@ -14,6 +14,7 @@ from tachikoma_proto.session.metrics import Metrics, guarded
 from tachikoma_proto.session.server_session import ServerSession, SessionContext
 from tachikoma_proto.session.session import Publisher
 from tachikoma_proto.session.subscriptions import SubscriptionIndex
+from tachikoma_proto.wire.json_reader import size_of
 
 
 class Hub:
@@ -93,4 +94,5 @@ class Hub:
         if not receivers:
             return 0
         text = self.context.codec.encode(event)
-        return sum([session.push(text) for session in receivers])
+        frame = (text, size_of(text), True)
+        return sum([session.push(frame) for session in receivers])

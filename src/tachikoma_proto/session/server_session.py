@@ -52,6 +52,7 @@ from tachikoma_proto.session.base import (
     TRY_AGAIN_LATER,
     BaseSession,
     Keepalive,
+    QueuedFrame,
     truncate_reason,
 )
 from tachikoma_proto.session.config import ServerConfig
@@ -146,7 +147,9 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         self._draining: tuple[int, str] | None = None
         self._drain_deadline = inf
         self._backlog_deadline = inf
-        self._held_events: list[str] | None = None
+        self._max_pending = config.max_pending
+        self._max_pending_bytes = config.max_pending_bytes
+        self._held_events: list[QueuedFrame] | None = None
         self._held_size = 0
         self._log_rate = TokenBucket(1.0, 10, now)
 
@@ -180,7 +183,7 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
     @property
     def can_receive(self) -> bool:
         """Whether commands may be read, or the peer has to read its responses first."""
-        return len(self._queue) - self._queue.events < self.context.config.max_pending
+        return len(self._queue) - self._queue.events < self._max_pending
 
     def receive(self, frame: Frame, now: float) -> ServerSessionEvent | None:
         """Take in a frame from the client.
@@ -379,13 +382,14 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         text = self.context.codec.encode(event)
         if self.closing is not None:
             return False
-        return self._queue_event(text)
+        self._put((text, size_of(text), True))
+        return self.closing is None
 
-    def push(self, text: str) -> bool:
+    def push(self, frame: QueuedFrame) -> bool:
         """Queue the frame of an event that was published.
 
         Args:
-            text: The frame.
+            frame: The frame; the same object for all sessions that receive it.
 
         Returns:
             Whether it was queued; False if the session is closing, or is disconnected since too
@@ -393,19 +397,29 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         """
         if self.closing is not None:
             return False
-        if self._held_events is not None:
-            self._held_events.append(text)
-            self._held_size += size_of(text)
-            if self._held_size > self.context.config.max_pending_bytes:
-                self._disconnect_slow_consumer()
-            return self.closing is None
-        return self._queue_event(text)
+        if self._held_events is None:
+            # As _put does it, but without its calls: this runs once for each receiver.
+            queue = self._queue
+            queue.frames.append(frame)
+            queue.size += frame[1]
+            queue.events += 1
+            if queue.size > self._max_pending_bytes or queue.events > self._max_pending:
+                return self._judge_queue()
+            if self._metrics is not None:
+                self._metrics.frame_queued(len(queue.frames))
+            self.on_output()
+            return True
+        self._held_events.append(frame)
+        self._held_size += frame[1]
+        if self._held_size > self._max_pending_bytes:
+            self._disconnect_slow_consumer()
+        return self.closing is None
 
     def release_events(self) -> None:
         """Answer ``Subscribed``: queue the events that were held back, and hold back no more."""
         held, self._held_events, self._held_size = self._held_events, None, 0
-        for text in held or ():
-            self.push(text)
+        for frame in held or ():
+            self.push(frame)
 
     def subscribe(self, topic: str, filters: SubscriptionFilters | None = None) -> None:
         """Subscribe the session to a topic, without asking for a permission."""
@@ -518,7 +532,7 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
             self._end(*self._draining, flush=True)
 
     def _judge_backlog(self, now: float) -> None:
-        limit = self.context.config.max_pending
+        limit = self._max_pending
         if self._backlog_deadline != _UNSET and self._queue.events_since_mark() > limit:
             self._disconnect_slow_consumer()
         elif self._queue.events > limit:
@@ -527,18 +541,20 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         else:
             self._backlog_deadline = inf
 
-    def _queue_event(self, text: str) -> bool:
-        self._send(text, is_event=True)
-        if self._backlog_deadline == inf and self._queue.events > self.context.config.max_pending:
+    def _put(self, frame: QueuedFrame) -> None:
+        super()._put(frame)
+        if self._queue.size > self._max_pending_bytes or self._queue.events > self._max_pending:
+            self._judge_queue()
+
+    def _judge_queue(self) -> bool:
+        """Disconnect a client for which too much waits; return whether the session is open."""
+        if self._queue.size > self._max_pending_bytes:
+            self._disconnect_slow_consumer()
+        elif self._backlog_deadline == inf and self._queue.events > self._max_pending:
             self._backlog_deadline = _UNSET
             self.on_timeout_changed()
+        self.on_output()
         return self.closing is None
-
-    def _send(self, text: str, *, is_event: bool = False) -> None:
-        if self._queue.size + size_of(text) > self.context.config.max_pending_bytes:
-            self._disconnect_slow_consumer()
-        else:
-            super()._send(text, is_event=is_event)
 
     def _disconnect_slow_consumer(self) -> None:
         self.log.warning(
