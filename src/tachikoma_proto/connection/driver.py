@@ -136,6 +136,9 @@ class ConnectionDriver(Generic[E]):
             else:  # the peer has closed the connection, unless the session has
                 session.abort(NORMAL)
             await self._close(tasks)
+        except asyncio.CancelledError:
+            self._abort_transport()
+            raise
         finally:
             self._over()
             session.abort(INTERNAL_ERROR, "internal error")
@@ -343,17 +346,24 @@ class ConnectionDriver(Generic[E]):
             await self._flush_all(tasks)
         for task in tasks:
             task.cancel()
-        if await self._closes_in_time(closing):
+        is_closed = await self._closes_in_time(closing)
+        if is_closed and closing.flush:
             return
-        abort = getattr(self._transport, "abort", None)
-        if abort is None:
+        # A library may say that a connection is closed whose socket waits for a peer to read.
+        if not self._abort_transport() and not is_closed:
             # A peer that does not read may hold up the first call; the second ends it.
             await self._closes_in_time(closing)
-            return
+
+    def _abort_transport(self) -> bool:
+        """Close the socket at once, and return whether the transport has a way to do so."""
+        abort = getattr(self._transport, "abort", None)
+        if abort is None:
+            return False
         try:
             abort()
-        except Exception:  # as above
+        except Exception:  # whatever a transport raises means that the connection is lost
             self._session.log.debug("the connection could not be aborted", exc_info=True)
+        return True
 
     async def _flush_all(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
         """Wait until all frames are written, but not for long."""
@@ -374,7 +384,10 @@ class ConnectionDriver(Generic[E]):
         try:
             async with asyncio.timeout(self._close_timeout / 4):
                 await self._transport.close(closing.code, closing.reason)
-        except Exception:  # whatever a transport raises means that the connection is lost
+        except (Exception, asyncio.CancelledError):  # whatever a transport raises, as above
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             self._session.log.debug("the connection could not be closed in order", exc_info=True)
             return False
         return True

@@ -69,10 +69,13 @@ class StarletteTransport:
         self.close_reason = message.get("reason") or ""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection, unless either side has done so."""
-        states = (self._websocket.client_state, self._websocket.application_state)
+        """Close the connection, unless either side has done so, and wait until the peer has."""
+        websocket = self._websocket
+        states = (websocket.client_state, websocket.application_state)
         if WebSocketState.DISCONNECTED not in states:
-            await self._websocket.close(code, reason)
+            await websocket.close(code, reason)
+            while websocket.client_state is not WebSocketState.DISCONNECTED:
+                await websocket.receive()
 
     def abort(self) -> None:
         """Close the connection at once, where the ASGI server lets itself be found.
