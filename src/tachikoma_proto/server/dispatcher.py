@@ -11,11 +11,9 @@ Rules:
 """
 
 import asyncio
-import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
@@ -319,8 +317,7 @@ def _in_thread(handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Return the call of a handler in a thread, with the context variables of its caller."""
 
     def call(command: Any, context: Any) -> Awaitable[Any]:
-        run = partial(contextvars.copy_context().run, handler, command, context)
-        return asyncio.get_running_loop().run_in_executor(None, run)
+        return asyncio.to_thread(handler, command, context)
 
     return call
 
