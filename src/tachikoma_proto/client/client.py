@@ -20,7 +20,10 @@ from tachikoma_proto.client.streams import (
 )
 from tachikoma_proto.client.subscriptions import Subscriptions
 from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.connection.driver import AnyTransport
+from tachikoma_proto.connection.recording import Recorder, RecordTarget
 from tachikoma_proto.declare.bases import Command, Event, R
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.messages.commands import Authenticate, SubscriptionFilters
 from tachikoma_proto.messages.responses import AckResponse, AuthResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
@@ -54,6 +57,8 @@ class Client:
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How it behaves; the defaults if left out.
         metrics: Told what happens, if anybody is to be.
+        record: A file to which all frames are appended, with their time, direction and
+            connection, secrets masked; or a function that is called with each.
 
     Raises:
         TypeError: The token is neither text nor a function.
@@ -67,6 +72,7 @@ class Client:
         codec: Codec | None = None,
         config: ClientConfig | None = None,
         metrics: Metrics | None = None,
+        record: RecordTarget | None = None,
     ) -> None:
         if token is not None and not isinstance(token, str) and not callable(token):
             raise TypeError(f"a token is text, or a function that returns it, not {type(token)}")
@@ -75,6 +81,15 @@ class Client:
         self._codec = Codec() if codec is None else codec
         self._config = config or ClientConfig()
         self._metrics = metrics
+        self._recorder: Recorder | None = None
+        if record is not None:
+            recorder = Recorder(record, self._codec.registry, self._codec.max_size, log)
+            self._recorder = recorder
+
+            async def open_recorded() -> AnyTransport:
+                return recorder.wrap(await open_transport(), Sender.CLIENT)
+
+            self._open_transport = open_recorded
         self._parts: tuple[Reconnector, Subscriptions, EventStreams] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -300,6 +315,8 @@ class Client:
         """
         if self._parts is not None:
             await self._entered()[0].close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def _entered(self) -> tuple[Reconnector, Subscriptions, EventStreams]:
         if self._parts is None:
@@ -316,6 +333,7 @@ def connect(
     codec: Codec | None = None,
     config: ClientConfig | None = None,
     metrics: Metrics | None = None,
+    record: RecordTarget | None = None,
     **options: Any,
 ) -> Client:
     """Make a client that talks to a server's URL; it connects when its block is entered.
@@ -326,6 +344,8 @@ def connect(
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How the client behaves; the defaults if left out.
         metrics: Told what happens, if anybody is to be.
+        record: A file to which all frames are appended, secrets masked; or a function that is
+            called with each as a ``CapturedFrame``.
         options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and
             ``additional_headers``.
 
@@ -369,7 +389,9 @@ def connect(
         transport: Transport = await open_websocket(url, **chosen)
         return transport
 
-    return Client(open_transport, token=token, codec=codec, config=config, metrics=metrics)
+    return Client(
+        open_transport, token=token, codec=codec, config=config, metrics=metrics, record=record
+    )
 
 
 def _is_local(url: str) -> bool:

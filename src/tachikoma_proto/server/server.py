@@ -13,7 +13,9 @@ from typing import Final, Self
 
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.connection.driver import AnyTransport, ConnectionEnd
+from tachikoma_proto.connection.recording import Recorder, RecordTarget
 from tachikoma_proto.declare.bases import Event
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.server.connection import (
@@ -58,6 +60,9 @@ class Server:
             what it sends goes out before later events.
         session_lifespan: Returns an asynchronous context manager for a session, which is entered
             before the first frame is read, and left when the connection has ended.
+        record: A file to which all frames are appended, with their time, direction and session,
+            secrets masked; ``tachikoma-proto inspect`` reads it. Or a function that is called
+            with each as a ``CapturedFrame``.
 
     Raises:
         RegistryError: The dispatcher has a handler for a command that the session answers, or
@@ -85,6 +90,7 @@ class Server:
         may_subscribe: MaySubscribe | None = None,
         on_subscribe: OnSubscribe | None = None,
         session_lifespan: SessionLifespan | None = None,
+        record: RecordTarget | None = None,
     ) -> None:
         config = config or ServerConfig()
         _check_type("codec", codec, Codec)
@@ -114,6 +120,9 @@ class Server:
             on_subscribe=on_subscribe,
             session_lifespan=session_lifespan,
         )
+        self._recorder = None
+        if record is not None:
+            self._recorder = Recorder(record, codec.registry, codec.max_size, log)
         self._connections: dict[Connection, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_entered = self._is_closing = False
@@ -184,6 +193,8 @@ class Server:
         address = request.address if request else None
         opened_at = asyncio.get_running_loop().time()
         session = self._hub.open(opened_at, address)
+        if self._recorder is not None:
+            transport = self._recorder.wrap(transport, Sender.SERVER, str(session.id))
         connection = Connection(transport, session, self._callbacks)
         self._connections[connection] = None
         if self._is_closing:
@@ -262,6 +273,8 @@ class Server:
         await self._wait_ended(self.config.close_timeout + _CANCEL_TIMEOUT)
         for connection in self._connections:
             connection.session.log.error("a handler goes on, although it was cancelled")
+        if self._recorder is not None:
+            self._recorder.close()
 
     async def _wait_ended(self, seconds: float) -> None:
         try:

@@ -1,0 +1,85 @@
+"""Recording: what passes over a connection, in a file that ``inspect`` reads."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from support.live import MISSION, TOKEN, handlers, live, make_server
+
+import tachikoma_proto as tp
+from tachikoma_proto.connection.captures import CapturedFrame
+from tachikoma_proto.server.serving import Backend
+from tachikoma_proto.testing import connect
+
+STATUS = tp.GetMissionStatus(mission_id=MISSION)
+
+
+def lines(path: Path) -> list[CapturedFrame]:
+    text = path.read_text("utf-8")
+    assert TOKEN not in text
+    return [CapturedFrame.from_record(json.loads(line)) for line in text.splitlines()]
+
+
+def types(frames: list[CapturedFrame]) -> list[tuple[str, str]]:
+    return [(frame.sender.value, json.loads(frame.frame or "{}")["type"]) for frame in frames]
+
+
+CONVERSATION = [
+    ("client", "authenticate"),
+    ("server", "auth_result"),
+    ("client", "mission_status"),
+    ("server", "mission_status_result"),
+]
+
+
+@live
+async def test_a_server_records_each_session(tmp_path: Path) -> None:
+    path = tmp_path / "capture.jsonl"
+    server = make_server(record=path)
+    for _ in range(2):
+        async with connect(server, token=TOKEN) as client:
+            await client.request(STATUS)
+    await server.close()
+    frames = lines(path)
+    assert types(frames) == CONVERSATION * 2
+    assert len({frame.session for frame in frames}) == 2
+    assert frames[0].masked == ("$.payload.token",)
+    assert frames == sorted(frames, key=lambda frame: frame.time)
+
+
+@pytest.mark.parametrize("backend", ["picows", "websockets"])
+@live
+async def test_a_server_on_a_socket_and_its_client_record_the_same(
+    backend: Backend, tmp_path: Path
+) -> None:
+    pytest.importorskip(backend)
+    ours, theirs = tmp_path / "server.jsonl", tmp_path / "client.jsonl"
+    server = make_server(record=str(ours))
+    async with (
+        tp.serve(server, "127.0.0.1", 0, backend=backend) as serving,
+        tp.connect(serving.url, token=TOKEN, record=theirs) as client,
+    ):
+        await client.request(STATUS)
+    assert types(lines(ours)) == types(lines(theirs)) == CONVERSATION
+    assert [frame.frame for frame in lines(ours)] == [frame.frame for frame in lines(theirs)]
+
+
+@live
+async def test_frames_go_to_a_function(tmp_path: Path) -> None:
+    frames: list[CapturedFrame] = []
+    server = make_server(record=frames.append)
+    async with connect(server, token=TOKEN) as client:
+        await client.request(STATUS)
+    assert types(frames) == CONVERSATION
+
+
+@live
+async def test_a_recording_that_fails_breaks_no_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_server(handlers(), record=tmp_path)
+    async with connect(server, token=TOKEN) as client:
+        assert (await client.request(STATUS)).mission_id == MISSION
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in errors] == ["recording failed, and has stopped"]
