@@ -79,6 +79,7 @@ class Client:
         self._open_transport = open_transport
         self._token = token
         self._codec = Codec() if codec is None else codec
+        _ = self._codec.converter  # made now, so that no frame waits for it
         self._config = config or ClientConfig()
         self._metrics = metrics
         self._recorder: Recorder | None = None

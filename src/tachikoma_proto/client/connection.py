@@ -73,6 +73,11 @@ class ClientConnection:
         end = self._driver.end
         return Disconnected(ABNORMAL) if end is None else Disconnected(int(end.code), end.reason)
 
+    @property
+    def is_ended_by_server(self) -> bool:
+        """Whether the server or the network ended it, and not the client itself."""
+        return self._driver.end is None or self._driver.end.by_peer
+
     async def request(self, command: Command[R]) -> R:
         """Send a command, and wait for its response.
 

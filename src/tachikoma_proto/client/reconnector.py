@@ -150,8 +150,9 @@ class Reconnector:
                 held = self._loop.time() - opened_at
                 lost = connection.disconnected
                 log.warning(
-                    "the connection was lost after %.1f s: code %d, reason %s%s",
+                    "the connection was lost after %.1f s, ended by the %s: code %d, reason %s%s",
                     held,
+                    "server" if connection.is_ended_by_server else "client",
                     lost.code,
                     ascii(lost.reason),
                     "; it will be opened again" if config.reconnect else "",

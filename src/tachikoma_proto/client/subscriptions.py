@@ -229,7 +229,8 @@ class Subscriptions:
                 case RemoteError(code="internal_error") | ProtocolError():
                     entry.is_missing = True
                 case AckResponse() | RemoteError():
-                    log.warning("a subscription was refused; it is kept")
+                    code = answer.code if isinstance(answer, RemoteError) else "not acknowledged"
+                    _log_refusal(entry, code)
                     refused.append(entry.name)
                 case _:
                     raise answer
@@ -324,7 +325,8 @@ class Subscriptions:
         """
         if entry.reconciling is None and self._connection is not None:
             if entry.acknowledged != entry.wanted():
-                entry.reconciling = self._start(self._reconcile(entry, self._connection))
+                task = self._start(self._reconcile(entry, self._connection))
+                entry.reconciling = None if task.done() else task  # where tasks start eagerly
             else:
                 self._forget_if_unused(entry)
         return entry.reconciling
@@ -346,7 +348,11 @@ class Subscriptions:
                     elif isinstance(error, ConnectionLostError):
                         return
                     elif not isinstance(error, RemoteError) or error.code in PASSING:
-                        log.warning("a subscription cannot be changed: %s", _name_of(error))
+                        log.warning(
+                            "cannot change the subscription to %s now: %s",
+                            ascii(entry.name),
+                            _name_of(error),
+                        )
                     elif isinstance(change, Unsubscribe):
                         entry.acknowledged = change  # the server has none
                     else:
@@ -374,7 +380,7 @@ class Subscriptions:
         entry.is_missing = False
 
     def _tell_lost(self, entry: _Topic, error: RemoteError) -> None:
-        log.warning("a subscription was refused; it is kept: %s", ascii(error.code))
+        _log_refusal(entry, error.code)
         entry.is_missing = False
         if not isinstance(entry.acknowledged, Subscribe):  # else the server keeps what it had
             lost = SubscriptionLost(topic=entry.name, code=error.code, message=error.message)
@@ -397,6 +403,10 @@ class Subscriptions:
 
 def _refusal(answer: AckResponse) -> RemoteError:
     return RemoteError("permission_denied", answer.message or "the server refused")
+
+
+def _log_refusal(entry: _Topic, code: str) -> None:
+    log.warning("the subscription to %s is refused: %s", ascii(entry.name), ascii(code))
 
 
 def _name_of(error: Exception) -> str:

@@ -16,6 +16,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -44,6 +45,8 @@ class _LoopThread:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_stopping = False
         is_ready = threading.Event()
         self._thread = threading.Thread(
             target=self._main, args=(is_ready,), name="tachikoma_proto.sync", daemon=True
@@ -53,8 +56,8 @@ class _LoopThread:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the loop has ended."""
-        return self.loop.is_closed()
+        """Whether the loop has ended, or is about to."""
+        return self._is_stopping
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the loop, and wait for it.
@@ -66,22 +69,27 @@ class _LoopThread:
         try:
             if threading.current_thread() is self._thread:
                 raise RuntimeError("the synchronous client cannot be used in its own event loop")
-            if self._stopped.is_set():
-                raise ConnectionLostError("the client is closed")
-            future = asyncio.run_coroutine_threadsafe(work, self.loop)
+            with self._lock:
+                if self._is_stopping:
+                    raise ConnectionLostError("the client is closed")
+                future = asyncio.run_coroutine_threadsafe(work, self.loop)
         except BaseException:
             work.close()
             raise
         try:
             return future.result()
+        except CancelledError:
+            raise ConnectionLostError("the client is closed") from None
         except BaseException:
             future.cancel()
             raise
 
     def stop(self) -> None:
         """End the loop, and cancel what runs in it."""
-        with suppress(RuntimeError):  # it has ended already
-            self.loop.call_soon_threadsafe(self._stopped.set)
+        with self._lock:  # so that what was handed to the loop before is known to it
+            if not self._is_stopping:
+                self._is_stopping = True
+                self.loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 
     def _main(self, is_ready: threading.Event) -> None:
