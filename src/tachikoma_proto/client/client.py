@@ -396,7 +396,7 @@ def connect(
 
 
 def _is_local(url: str) -> bool:
-    """Tell whether a URL is of this machine."""
+    """Return whether a URL is of this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -136,7 +136,7 @@ def _passes(event: UnknownEvent, filters: SubscriptionFilters | None) -> bool:
 
 
 def _texts(value: Json) -> Iterator[str]:
-    """Give the texts that a key can have in a topic."""
+    """Return the texts that a key can have in a topic."""
     if isinstance(value, str):
         yield value
         uuid = parse_uuid(value)

@@ -276,7 +276,7 @@ class EventStreams:
         stream.drop()
 
     def put(self, message: EventMessage) -> None:
-        """Give a message to the streams that it belongs into."""
+        """Put a message into the streams that want it."""
         if self._held is None:
             for stream in self._unmatched:
                 stream.put(message)
@@ -288,7 +288,7 @@ class EventStreams:
             self._held_missed += 1
 
     def tell(self, notice: Notice) -> None:
-        """Give a notice to the streams that it concerns."""
+        """Put a notice into the streams that it concerns."""
         for stream in self._streams:
             stream.tell(notice)
 
@@ -301,7 +301,7 @@ class EventStreams:
         self._held = None
 
     def release(self, notice: Reconnected) -> None:
-        """Give a notice, then what was kept back, and keep back nothing more."""
+        """Put in a notice, then the messages that were held, and hold no more."""
         held, self._held = self._held or [], None
         self.tell(notice)
         for message in held:
@@ -324,12 +324,12 @@ class EventStreams:
 
 
 def is_event(payload: object) -> bool:
-    """Tell whether a payload is an event, known or not."""
+    """Return whether a payload is an event, known or not."""
     return isinstance(payload, (Event, UnknownEvent))
 
 
 def payload_of(message: EventMessage) -> Any:
-    """Give the payload of a message."""
+    """Return the payload of a message."""
     return message.payload
 
 

@@ -335,7 +335,7 @@ class Codec:
         )
 
     def _refuse_unreadable(self, frame: dict[str, Any]) -> None:
-        """Refuse an unknown message that was not kept but made up, and would not be read."""
+        """Refuse an unknown message that was constructed by hand and that no peer could read."""
         try:
             self.structure_frame(frame, Sender.SERVER)
         except ProtocolError as error:

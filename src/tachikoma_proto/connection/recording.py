@@ -56,7 +56,7 @@ class Recorder:
         Args:
             transport: The transport.
             side: Which side it belongs to.
-            session: What the records call the session; made up if left out.
+            session: The session's name in the records; a random one if left out.
         """
         tape = _Tape(self, side, session or str(uuid4()))
         if isinstance(transport, CallbackTransport):

@@ -1,14 +1,17 @@
 """Categories: the declarations from which a registry is made.
 
+The built-in messages and those of extensions are declared with the same decorators, so that the
+rest of the library can treat them alike.
+
 Rules:
 
-* A category is a name, its messages, and where its events go. Declaring one has no effect
-  outside it: nothing is global, nothing is looked up.
-* The decorators hand the class back as it came.
-* What a declaration alone can show to be wrong is refused by the decorator; clashes between
-  categories, and field types, when a registry is built.
-* A registry seals its categories. Later declarations would be seen by some and not by others,
-  so they are refused.
+* A category is a name, its messages, and where its events go. Declaring one has no effect outside
+  it: there is no global registry.
+* The decorators return the class unchanged.
+* A decorator refuses what is wrong with its own declaration. Clashes between categories and field
+  types that do not fit are refused when a registry is built.
+* A registry seals its categories. A later declaration would exist in some codecs and not in others,
+  so it is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -100,7 +103,7 @@ class Category:
                 be sent. It is still read and written, without a warning; tables and schemas say so.
 
         Returns:
-            A decorator that hands the class back as it came.
+            A decorator that returns the class unchanged.
 
         Raises:
             RegistryError: From the decorator, if the class is not a frozen attrs class derived
@@ -132,7 +135,7 @@ class Category:
             deprecated: As for :meth:`command`.
 
         Returns:
-            A decorator that hands the class back as it came.
+            A decorator that returns the class unchanged.
 
         Raises:
             RegistryError: As for :meth:`command`.
@@ -164,7 +167,7 @@ class Category:
             deprecated: As for :meth:`command`.
 
         Returns:
-            A decorator that hands the class back as it came.
+            A decorator that returns the class unchanged.
 
         Raises:
             RegistryError: As for :meth:`command`.
@@ -196,7 +199,7 @@ class Category:
             sender: The side that may say it.
 
         Returns:
-            A decorator that hands the class back as it came.
+            A decorator that returns the class unchanged.
 
         Raises:
             RegistryError: As for :meth:`command`.

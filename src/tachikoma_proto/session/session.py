@@ -1,4 +1,4 @@
-"""``Session``: one connection, as handlers see it, and who is at the other end.
+"""``Session``: one connection, as handlers see it, and the identity of its client.
 
 It is abstract so that handlers depend on what they may use, not on how a session works inside,
 and so that a test can call a handler with a session of its own.
@@ -82,7 +82,7 @@ class Session(ABC):
 
     @property
     def identity(self) -> Identity | None:
-        """Who is at the other end; None before authentication."""
+        """The identity of the client; None before authentication."""
         return self._identity
 
     @property

@@ -77,7 +77,7 @@ class RecordingSession(Session):
     """A session without a connection, to call a handler with; it keeps what is done to it.
 
     Args:
-        identity: Who is at the other end.
+        identity: The identity of the client.
 
     Attributes:
         sent: What was sent to this session alone.

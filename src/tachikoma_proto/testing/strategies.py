@@ -107,7 +107,7 @@ def envelopes(
 def envelopes_of(
     declaration: MessageDeclaration, registry: Registry, types: Types | None = None
 ) -> st.SearchStrategy[IncomingMessage[Any] | OutgoingMessage[Any]]:
-    """Make up what a declaration says, as :func:`envelopes` does of a class."""
+    """Return a strategy for what a declaration says, as :func:`envelopes` does for a class."""
     maybe_id, payload = st.none() | st.uuids(), _Maker(registry, types).record(declaration.cls)
     says = st.just(
         EVENT_PREFIX + declaration.category
@@ -244,7 +244,7 @@ def _narrowed_text(narrowing: Narrowing) -> st.SearchStrategy[str]:
 
 
 def _narrowed_floats(narrowing: Narrowing, limit: float) -> st.SearchStrategy[float]:
-    """Make up finite floats between ``-limit`` and ``limit``."""
+    """Return a strategy for finite floats between ``-limit`` and ``limit``."""
     above, below = narrowing.above, narrowing.below
     lows = [n for n in (narrowing.low, above) if n is not None]
     highs = [n for n in (narrowing.high, below) if n is not None]
