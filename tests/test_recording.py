@@ -1,13 +1,15 @@
 """Recording: what passes over a connection, in a file that ``inspect`` reads."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
 
 import pytest
-from support.live import MISSION, TOKEN, handlers, live, make_server
+from support.live import MISSION, TOKEN, handlers, live, make_server, serving
 
 import tachikoma_proto as tp
+from tachikoma_proto import sync
 from tachikoma_proto.connection.captures import CapturedFrame
 from tachikoma_proto.server.serving import Backend
 from tachikoma_proto.testing import connect
@@ -83,3 +85,27 @@ async def test_a_recording_that_fails_breaks_no_connection(
         assert (await client.request(STATUS)).mission_id == MISSION
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.getMessage() for record in errors] == ["recording failed, and has stopped"]
+
+
+@live
+async def test_a_client_that_cannot_enter_leaves_no_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "capture.jsonl"
+    async with serving(make_server()) as url:
+        with pytest.raises(tp.RemoteError):
+            await tp.connect(url, token="wrong", record=path).__aenter__()
+    assert types(lines(path)) == CONVERSATION[:2]
+
+
+def test_a_script_records_too(tmp_path: Path) -> None:
+    path = tmp_path / "capture.jsonl"
+
+    def script(url: str) -> None:
+        with sync.connect(url, token=TOKEN, record=path) as client:
+            client.request(STATUS)
+
+    async def main() -> None:
+        async with serving(make_server()) as url:
+            await asyncio.to_thread(script, url)
+
+    asyncio.run(main())
+    assert types(lines(path)) == CONVERSATION

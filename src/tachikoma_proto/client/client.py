@@ -125,6 +125,7 @@ class Client:
             await reconnector.start()
         except BaseException:
             self._parts = None
+            self._stop_recording()
             raise
         return self
 
@@ -315,7 +316,12 @@ class Client:
             RuntimeError: It is called in another event loop than the client was entered in.
         """
         if self._parts is not None:
-            await self._entered()[0].close()
+            try:
+                await self._entered()[0].close()
+            finally:
+                self._stop_recording()
+
+    def _stop_recording(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
 

@@ -27,6 +27,7 @@ from tachikoma_proto.client.client import A, B, C, D, E, F
 from tachikoma_proto.client.reconnector import ClientState, Token
 from tachikoma_proto.client.streams import EventMessage, EventStream as AsyncEventStream, Notice
 from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.connection.recording import RecordTarget
 from tachikoma_proto.declare.bases import Command, Event, R
 from tachikoma_proto.errors import ConnectionLostError
 from tachikoma_proto.messages.commands import SubscriptionFilters
@@ -341,6 +342,7 @@ def connect(
     codec: Codec | None = None,
     config: ClientConfig | None = None,
     metrics: Metrics | None = None,
+    record: RecordTarget | None = None,
     **options: Any,
 ) -> Client:
     """Make a synchronous client that talks to a server's URL.
@@ -352,7 +354,9 @@ def connect(
         token: Shows who the user is; a function is called for a fresh one before each connection.
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How the client behaves; the defaults if left out.
-        metrics: Told what happens, if anybody is to be.
+        metrics: Told what happens, if anybody is to be; called in the client's thread.
+        record: A file to which all frames are appended, secrets masked; or a function that is
+            called with each as a ``CapturedFrame``, in the client's thread.
         options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and
             ``additional_headers``.
 
@@ -372,7 +376,13 @@ def connect(
         token = partial(_token_from_thread, token)
     return Client(
         asynchronous.connect(
-            url, token=token, codec=codec, config=config, metrics=metrics, **options
+            url,
+            token=token,
+            codec=codec,
+            config=config,
+            metrics=metrics,
+            record=record,
+            **options,
         )
     )
 
