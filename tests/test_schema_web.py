@@ -63,6 +63,29 @@ def is_beyond_doubles(text: str) -> bool:
     return any(digits in text for digits in ("18446744073709551616", "1e999"))
 
 
+@pytest.fixture(scope="module", params=REGISTRIES)
+def described(request: pytest.FixtureRequest) -> str:
+    servers = ["wss://tachikoma.example/ws", "ws://localhost:8765"]
+    return json.dumps(schema.asyncapi(REGISTRIES[request.param], servers=servers))
+
+
+NEWER_VERSION = "asyncapi-latest-version"  # 3.0 is what most tools read
+
+
+def test_the_parser_of_asyncapi_finds_nothing_wrong(described: str) -> None:
+    found = json.loads(node("asyncapi.mjs", stdin=described))
+    assert [one for one in found if not one.startswith(NEWER_VERSION)] == []
+
+
+def test_spectral_finds_nothing_wrong_with_asyncapi(described: str, tmp_path: Path) -> None:
+    path = tmp_path / "asyncapi.json"
+    path.write_text(described, encoding="utf-8")
+    spectral = WEB / "node_modules" / "@stoplight" / "spectral-cli" / "dist" / "index.js"
+    options = ["--ruleset", "spectral.yaml", "--format", "json", "--fail-severity", "error"]
+    found = json.loads(node(spectral, "lint", *options, path))
+    assert [one for one in found if one["code"] != NEWER_VERSION] == []
+
+
 @pytest.fixture(scope="module", params=["typescript-5", "typescript-7"])
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client of both registries' messages, compiled with all that uses it."""

@@ -17,7 +17,19 @@ Example::
     schema.typescript(Registry.discover())
 """
 
+from tachikoma_proto.schema.asyncapi_document import asyncapi
+from tachikoma_proto.schema.compatibility import Breakage, check, mode_of
 from tachikoma_proto.schema.definitions import Mode, json_schema
+from tachikoma_proto.schema.markdown_page import markdown
 from tachikoma_proto.schema.typescript_module import typescript
 
-__all__ = ["Mode", "json_schema", "typescript"]
+__all__ = [
+    "Breakage",
+    "Mode",
+    "asyncapi",
+    "check",
+    "json_schema",
+    "markdown",
+    "mode_of",
+    "typescript",
+]

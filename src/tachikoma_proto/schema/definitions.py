@@ -13,6 +13,7 @@ Rules:
 * ``$comment`` holds what a comparison with a later schema needs: the mode, and replies.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -164,6 +165,17 @@ def reference(name: str) -> Schema:
         name: The definition's name.
     """
     return {"$ref": f"#/$defs/{quote(name)}"}
+
+
+def number_bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
+    """Return between which bounds a schema's numbers lie; infinities where it sets none.
+
+    Args:
+        schema: The schema of a number or an integer.
+    """
+    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
+    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
+    return low, high
 
 
 class Definitions:
