@@ -15,11 +15,14 @@ import attrs
 import pytest
 from support.conformance import VECTORS
 from support.live import MISSION, TOKEN, check_token, live, serving, status_of
+from support.odd_messages import odd
 from support.schemas import NOT_JSON, REGISTRIES, document, parsed, validators
 
 import tachikoma_proto as tp
 from tachikoma_proto import schema
+from tachikoma_proto.schema import Mode
 
+MODES: tuple[Mode, ...] = ("read", "write")
 WEB = Path(__file__).parents[1] / "web"
 NODE = shutil.which("node")
 
@@ -32,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 def node(*arguments: str | Path, stdin: str = "", cwd: Path = WEB) -> str:
     command = [NODE or "node", *map(str, arguments)]
     ended = subprocess.run(
-        command, input=stdin, capture_output=True, encoding="utf-8", cwd=cwd, check=False
+        command, input=stdin, capture_output=True, encoding="utf-8", cwd=cwd, timeout=120
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -91,7 +94,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The client of both registries' messages, compiled with all that uses it."""
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "tachikoma.ts").write_text(schema.typescript(REGISTRIES["deploy"]), encoding="utf-8")
-    for name in ("package.json", "tsconfig.json", "usage.ts", "live.ts"):
+    for name in ("package.json", "tsconfig.json", "usage.ts", "live.ts", "scripted.ts"):
         shutil.copy(WEB / name, folder)
     (folder / "node_modules").symlink_to(WEB / "node_modules")
     tsc = WEB / "node_modules" / request.param / "bin" / "tsc"
@@ -99,7 +102,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     options = ["-p", "tsconfig.json"]
     configure(folder, ["tachikoma.ts", "usage.ts"], [])
     node(tsc, *options, cwd=folder)
-    configure(folder, ["live.ts"], ["node"])
+    configure(folder, ["live.ts", "scripted.ts"], ["node"])
     node(tsc, *options, cwd=folder)
     return folder
 
@@ -110,10 +113,34 @@ def configure(folder: Path, files: list[str], types: list[str]) -> None:
     (folder / "tsconfig.json").write_text(json.dumps({**config, "files": files}))
 
 
+@pytest.mark.parametrize("compiler", ["typescript-5", "typescript-7"])
+def test_the_types_of_odd_messages_compile(compiler: str, tmp_path: Path) -> None:
+    source = schema.typescript(tp.Registry([odd]))
+    (tmp_path / "tachikoma.ts").write_text(source, encoding="utf-8")
+    shutil.copy(WEB / "package.json", tmp_path)
+    configure(tmp_path, ["tachikoma.ts"], [])
+    node(WEB / "node_modules" / compiler / "bin" / "tsc", "-p", "tsconfig.json", cwd=tmp_path)
+
+
+def test_ajv_and_asyncapi_take_the_schemas_of_odd_messages() -> None:
+    registry = tp.Registry([odd])
+    for mode in MODES:
+        whole = schema.json_schema(registry, mode)
+        frames = ['{"type":"odd.command"}', '{"type":"pong"}']
+        request = {"schema": whole, "root": "ClientMessage", "frames": frames}
+        assert json.loads(node("ajv.mjs", stdin=json.dumps(request))) == [False, True]
+    found = json.loads(node("asyncapi.mjs", stdin=json.dumps(schema.asyncapi(registry))))
+    assert [one for one in found if not one.startswith(NEWER_VERSION)] == []
+
+
 def test_the_types_allow_and_refuse_what_they_should(compiled: Path) -> None:
     # tsc has refused nothing but the lines that say @ts-expect-error, and all of those.
     assert "@ts-expect-error" in (compiled / "usage.ts").read_text(encoding="utf-8")
     assert (compiled / "usage.js").exists()
+
+
+def test_the_client_resumes_and_lives_with_what_it_does_not_know(compiled: Path) -> None:
+    assert node("scripted.js", cwd=compiled) == "done\n"
 
 
 def test_the_client_talks_with_the_server(compiled: Path) -> None:

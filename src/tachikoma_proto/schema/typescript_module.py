@@ -43,6 +43,7 @@ from tachikoma_proto.declare.shapes import (
     Timestamp,
     nested_below,
 )
+from tachikoma_proto.messages import BUILTIN_CATEGORIES
 from tachikoma_proto.messages.envelope import Position
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.schema.descriptions import describe_class, describe_fields
@@ -148,7 +149,10 @@ def typescript(registry: Registry) -> str:
 class _Source:
     def __init__(self, registry: Registry, client: str) -> None:
         self._registry = registry
-        self._names = Names(registry, (*RESERVED, *_EXPORT.findall(client)), are_frames_named=False)
+        # Those of built-in categories keep their names, as the classes in them do.
+        unions = {one.name: f"{category_name(one.name)}Event" for one in BUILTIN_CATEGORIES}
+        reserved = (*RESERVED, *_EXPORT.findall(client), *unions.values())
+        self._names = Names(registry, reserved, are_frames_named=False)
         self._commands = [one for one in registry if one.kind is MessageKind.COMMAND]
         self._responses = [one for one in registry if one.kind is MessageKind.RESPONSE]
         self._events = {
@@ -166,7 +170,7 @@ class _Source:
             if cls in both and self._differs(cls)
         }
         self._unions = {
-            category: self._names.claim(f"{category_name(category)}Event")
+            category: unions.get(category) or self._names.claim(f"{category_name(category)}Event")
             for category in self._events
         }
 
