@@ -7,6 +7,7 @@ for an environment with ``WEB_REQUIRED``, where that is an error.
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -131,6 +132,21 @@ def test_ajv_and_asyncapi_take_the_schemas_of_odd_messages() -> None:
         assert json.loads(node("ajv.mjs", stdin=json.dumps(request))) == [False, True]
     found = json.loads(node("asyncapi.mjs", stdin=json.dumps(schema.asyncapi(registry))))
     assert [one for one in found if not one.startswith(NEWER_VERSION)] == []
+
+
+@pytest.mark.parametrize("compiler", ["typescript-5", "typescript-7"])
+def test_the_typescript_of_the_guide_compiles(compiler: str, tmp_path: Path) -> None:
+    guide = (WEB.parent / "docs" / "guides" / "schemas.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```ts\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL))
+    (tmp_path / "page.ts").write_text(code, encoding="utf-8")
+    source = schema.typescript(REGISTRIES["deploy"])
+    (tmp_path / "tachikoma.ts").write_text(source, encoding="utf-8")
+    shutil.copy(WEB / "package.json", tmp_path)
+    configure(tmp_path, ["page.ts"], [])
+    config = json.loads((tmp_path / "tsconfig.json").read_text(encoding="utf-8"))
+    config["compilerOptions"]["lib"] = ["ES2022", "DOM"]
+    (tmp_path / "tsconfig.json").write_text(json.dumps(config), encoding="utf-8")
+    node(WEB / "node_modules" / compiler / "bin" / "tsc", "-p", "tsconfig.json", cwd=tmp_path)
 
 
 def test_the_types_allow_and_refuse_what_they_should(compiled: Path) -> None:
