@@ -31,7 +31,8 @@ CONFIG: Final = tp.ClientConfig(
     close_timeout=0.1,
 )
 
-Step: TypeAlias = tuple[Any, ...]
+Change: TypeAlias = tuple[Any, ...]
+Steps: TypeAlias = list[tuple[list[str], list[Change], bool]]
 
 CHANGES: Final = st.one_of(
     st.tuples(st.just("subscribe"), st.sampled_from(TOPICS), st.sampled_from(FILTERS)),
@@ -39,22 +40,19 @@ CHANGES: Final = st.one_of(
     st.tuples(st.just("enter"), st.sampled_from(TOPICS), st.sampled_from(FILTERS)),
     st.tuples(st.just("leave"), st.integers(0, 5)),
 )
-STEPS: Final = st.lists(
-    st.one_of(
-        st.lists(CHANGES, min_size=1, max_size=4).map(lambda changes: ("at once", *changes)),
-        st.tuples(
-            st.just("faults"),
-            st.lists(
-                st.sampled_from(
-                    ["internal_error", "rate_limited", "permission_denied", "silent", "hang up"]
-                ),
-                max_size=3,
-            ),
-        ),
-        st.just(("cut",)),
-    ),
-    max_size=8,
+FAULTS: Final = st.sampled_from(
+    ["", "internal_error", "rate_limited", "permission_denied", "silent", "hang up"]
 )
+STEPS: Final = st.lists(
+    st.tuples(
+        st.lists(FAULTS, max_size=3),
+        st.lists(CHANGES, min_size=1, max_size=4),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+)
+"""Each step: the faults of the next answers, changes at once, and whether the connection is cut."""
 
 
 class Server:
@@ -106,7 +104,7 @@ class Model:
         self.explicit: dict[str, tp.SubscriptionFilters | None] = {}
         self.streams: list[tuple[str, Any, AbstractAsyncContextManager[Any]]] = []
 
-    async def run(self, change: Step) -> None:
+    async def run(self, change: Change) -> None:
         match change:
             case ("subscribe", topic, filters):
                 if await outcome(self.client.subscribe(topic, filters=filters)) is None:
@@ -163,20 +161,18 @@ async def agreed(server: Server, model: Model, is_connected: Callable[[], bool])
     )
 
 
-async def play(steps: list[Step]) -> None:
+async def play(steps: Steps) -> None:
     server = Server()
     async with tp.Client(server.open, config=CONFIG) as client:
         model = Model(client)
-        for kind, *rest in steps:
-            if kind == "at once":
-                await asyncio.gather(*map(model.run, rest))
-            elif kind == "faults":
-                server.faults = list(rest[0])
-            else:
+        for faults, changes, is_cut in steps:
+            server.faults = list(faults)
+            await asyncio.gather(*map(model.run, changes))
+            if is_cut:
                 server.cut()
                 await asyncio.sleep(0.001)
         server.faults = []
-        if any("permission_denied" in step[-1] for step in steps if step[0] == "faults"):
+        if any("permission_denied" in faults for faults, *_ in steps):
             server.cut()  # what was refused is asked for again at the next reconnect
             await asyncio.sleep(0.005)
         async with asyncio.timeout(5):
@@ -186,5 +182,7 @@ async def play(steps: list[Step]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
-def test_client_and_server_agree_in_the_end(steps: list[Step]) -> None:
+def test_client_and_server_agree_in_the_end(
+    steps: Steps,
+) -> None:
     asyncio.run(play(steps))

@@ -213,6 +213,8 @@ class Client:
     async def unsubscribe(self, topic: str) -> AckResponse:
         """End what ``subscribe`` began; streams of ``subscription()`` keep their events.
 
+        If it is cut short, by a timeout for example, the client goes on with it in the background.
+
         Args:
             topic: The topic.
 

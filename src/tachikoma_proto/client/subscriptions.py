@@ -10,7 +10,8 @@ Rules:
 * A topic is one however its UUID is spelled. It has one subscription on the wire, which covers
   all who want it: ``subscribe()``, and each stream of ``subscription()``.
 * Changes to one topic are made one after the other, in the order in which they were called.
-* A change that is cut short is taken back on the server: it was not made.
+* A ``subscribe`` that is cut short was not made, and is taken back on the server. An
+  ``unsubscribe`` that is cut short is made in the background.
 * After a reconnect all topics are asked for again, no faster than the server's rate limit lets
   them pass. What the server refuses is reported and kept; what fails for another reason
   (``internal_error``) is asked for again until it is answered.
@@ -123,11 +124,21 @@ class Subscriptions:
         async with self._changing(topic) as entry:
             answer = await self._change(entry, entry.wanted((EXPLICIT, filters)))
             if answer.success:
-                entry.holders[EXPLICIT] = filters
+                self._add_holder(entry, EXPLICIT, filters)
             return answer
 
     async def unsubscribe(self, topic: str) -> AckResponse:
-        """Take back what ``subscribe`` did."""
+        """Take back what ``subscribe`` did; if that is cut short, it is done in the background."""
+        try:
+            return await self._unsubscribe(topic)
+        except (TimeoutError, asyncio.CancelledError):
+            entry = self._topics.get(self._matcher.canonical(topic))
+            if entry is not None:
+                entry.holders.pop(EXPLICIT, None)
+                self._reconcile_soon(entry)
+            raise
+
+    async def _unsubscribe(self, topic: str) -> AckResponse:
         async with self._changing(topic) as entry:
             if EXPLICIT not in entry.holders:
                 if entry.holders:
@@ -138,13 +149,15 @@ class Subscriptions:
             if entry.holders and change == entry.acknowledged:
                 return AckResponse.ok()
             try:
-                return await self._change(entry, change)
+                answer = await self._change(entry, change)
             except RemoteError as error:
                 if error.code == "not_found" and not entry.holders:
                     entry.acknowledged = change  # it is another connection by now
                     return AckResponse.ok()
                 entry.holders[EXPLICIT] = filters
                 raise
+            self._reconcile_soon(entry)
+            return answer
 
     @asynccontextmanager
     async def stream(
@@ -159,7 +172,7 @@ class Subscriptions:
                     answer = await self._change(entry, change)
                     if not answer.success:
                         raise _refusal(answer)
-                entry.holders[stream] = filters
+                self._add_holder(entry, stream, filters)
             try:
                 yield stream
             finally:
@@ -305,6 +318,12 @@ class Subscriptions:
         finally:
             entry.users -= 1
             self._forget_if_unused(entry)
+
+    def _add_holder(
+        self, entry: _Topic, holder: object, filters: SubscriptionFilters | None
+    ) -> None:
+        entry.holders[holder] = filters
+        self._reconcile_soon(entry)  # others may have left while the server was asked
 
     async def _change(self, entry: _Topic, change: Change) -> AckResponse:
         try:
