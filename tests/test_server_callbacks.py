@@ -331,6 +331,21 @@ class TestPermissions:
         await peer.end()
 
     @live
+    async def test_may_be_refused_in_the_words_of_the_server(self) -> None:
+        async def may_subscribe(session: tp.Session, topic: str) -> bool:
+            raise ExceptionGroup("lookup", [tp.CommandError("busy", "try later")])
+
+        async def authenticate(token: str) -> tp.Identity:
+            raise ExceptionGroup("lookup", [tp.CommandError("busy", "try later")])
+
+        server = make_server(config=OPEN, may_subscribe=may_subscribe, authenticate=authenticate)
+        peer = Peer(server)
+        refused = tp.ErrorResponse(code="busy", message="try later")
+        assert await peer.request(tp.Subscribe(topic="missions")) == refused
+        assert await peer.request(tp.Authenticate(token=TOKEN)) == refused
+        await peer.end()
+
+    @live
     async def test_that_are_no_truth_values_are_a_fault_of_the_server(self) -> None:
         server = make_server(config=OPEN, may_subscribe=lambda session, topic: "yes")
         peer = Peer(server)

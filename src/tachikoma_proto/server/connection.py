@@ -302,11 +302,9 @@ class Connection:
     def _fail(self, message: CommandMessage, error: BaseException) -> None:
         """Answer a command whose handler raised; log it if it was not meant for the client."""
         session = self.session
-        alone = error
-        while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
-            alone = alone.exceptions[0]
-        if isinstance(alone, (ProtocolError, CommandError)):
-            session.refuse(alone, message.id)
+        refusal = _refusal(error)
+        if refusal is not None:
+            session.refuse(refusal, message.id)
             return
         if isinstance(error, asyncio.CancelledError) and self._is_cancelled:
             session.fail(message.id)
@@ -347,6 +345,8 @@ class Connection:
         if identity is not None and session.identify(identity, self._time()):
             return
         if self._callbacks.authenticate is None and self._config.require_auth:
+            if session.context.metrics is not None:
+                session.context.metrics.authentication_failed()
             session.close(POLICY_VIOLATION, "not authenticated")
 
     async def _check_token(self, request: AuthenticationRequested) -> None:
@@ -357,12 +357,14 @@ class Connection:
             if self._callbacks.authenticate is not None:
                 identity = await self._identify(self._callbacks.authenticate(request.token))
             review = session.authenticated(request.message_id, identity, self._time())
-        except (ProtocolError, CommandError) as error:
-            session.refuse(error, request.message_id)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise
+            refusal = _refusal(error)
+            if refusal is not None:
+                session.refuse(refusal, request.message_id)
+                return
             session.log.error("authenticate failed: %s", _reason(error))
             session.fail(request.message_id)
         else:
@@ -382,9 +384,11 @@ class Connection:
         current.set((request.message, self.session))
         try:
             allowed = await self._is_allowed(request.topic)
-        except CommandError as error:
-            self.session.refuse(error, request.message_id)
-        except Exception:
+        except Exception as error:
+            refusal = _refusal(error)
+            if refusal is not None:
+                self.session.refuse(refusal, request.message_id)
+                return
             self.session.log.exception("may_subscribe failed")
             self.session.fail(request.message_id)
         else:
@@ -460,6 +464,13 @@ class _Lifespan:
             if failure is error[1]:  # the connection's own failure, which passes through
                 return
             self._session.log.exception("session_lifespan failed when it was left")
+
+
+def _refusal(error: BaseException) -> ProtocolError | CommandError | None:
+    """Return the error that is meant for the client, or None; one alone in a group counts."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, (ProtocolError, CommandError)) else None
 
 
 def _reason(error: BaseException) -> str:
