@@ -52,6 +52,11 @@ class ServerProcess:
     ) -> None:
         self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def processor_ns(self) -> int | None:
         """Give the processor time that it has taken; None where the system does not tell."""
         if sys.platform != "linux":

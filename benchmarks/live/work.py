@@ -8,12 +8,16 @@ Rules:
 
 import json
 from typing import Any, Final
+from uuid import UUID
 
 from benchmarks.samples import COMMANDS, RESPONSES, JsonObject, to_text
 
 COMMAND: Final = COMMANDS["mission_status"]
 FRAME: Final = to_text(COMMAND)
 """The frame that is sent: ``mission_status``."""
+
+MISSION_ID: Final = UUID(COMMAND["payload"]["mission_id"])
+"""The mission that it is about."""
 
 FAULTY: Final = to_text(
     {**COMMAND, "payload": {**COMMAND["payload"], "mission_id": "mission-1"}},

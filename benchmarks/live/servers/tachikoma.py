@@ -24,6 +24,11 @@ def _plain_status(command: tp.GetMissionStatus, _: tp.Session) -> tp.MissionStat
     return tp.MissionStatusResponse(mission_id=command.mission_id, **PROGRESS)
 
 
+def _start(command: tp.StartMission, session: tp.Session) -> tp.AckResponse:
+    session.server.publish(tp.MissionStarted(mission_id=command.mission_id))
+    return tp.AckResponse.ok()
+
+
 async def serve(listening: socket.socket, backend: Backend, handler: str) -> None:
     """Serve a listening socket for good.
 
@@ -33,6 +38,7 @@ async def serve(listening: socket.socket, backend: Backend, handler: str) -> Non
         handler: Whether the handler is a ``coroutine`` or a ``plain`` function.
     """
     dispatcher: tp.Dispatcher[tp.Session] = tp.Dispatcher()
+    dispatcher.handler(tp.StartMission)(_start)
     if handler == "plain":
         dispatcher.handler(tp.GetMissionStatus)(_plain_status)
     else:
