@@ -339,6 +339,19 @@ class TestOneTopic:
             await client.request(tp.Ping())
             assert network.now.commands == [tp.Ping()]
 
+    @live
+    async def test_an_unsubscribe_that_times_out_behind_another_change_is_still_made(self) -> None:
+        server = Subscribed()
+        network = Network(server.answer)
+        async with client_of(network, FAST) as client:
+            await client.subscribe("missions")
+            server.is_silent = True
+            changes = client.subscribe("missions"), client.unsubscribe("missions")
+            outcomes = await asyncio.gather(*changes, return_exceptions=True)
+            assert [type(one) for one in outcomes] == [TimeoutError, TimeoutError]
+            server.is_silent = False
+            await until(lambda: server.topics == {})
+
     @pytest.mark.parametrize("code", ["internal_error", "permission_denied"])
     @live
     async def test_refused_filters_leave_the_previous_ones(self, code: str) -> None:
@@ -499,6 +512,26 @@ class TestStreamsOfASubscription:
         async with client_of(network) as client, client.subscription("missions"):
             network.now.feed(None)
             await until(lambda: client.state == "reconnecting")
+
+    @live
+    async def test_a_stream_that_ends_while_another_begins_is_not_asked_for(self) -> None:
+        started = tp.SubscriptionFilters(event_types=("started",))
+        server = Subscribed()
+        network = Network(server.answer)
+        async with client_of(network) as client:
+            wide = client.subscription("missions")
+            narrow = client.subscription("missions", filters=started)
+            await wide.__aenter__()
+            server.topics.clear()
+            network.now.feed(None)
+            await until(lambda: client.state == "reconnecting")
+            entering = asyncio.create_task(narrow.__aenter__())
+            await asyncio.sleep(0)
+            await wide.__aexit__(None, None, None)
+            await soon(entering)
+            await until(lambda: server.topics == {"missions": started})
+            await narrow.__aexit__(None, None, None)
+            assert server.topics == {}
 
     @live
     async def test_streams_of_a_topic_end_with_the_client(self) -> None:
