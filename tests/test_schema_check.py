@@ -12,6 +12,7 @@ import tachikoma_proto as tp
 from tachikoma_proto import Category, Registry
 from tachikoma_proto.schema import Mode, check, json_schema
 
+MODES: tuple[Mode, ...] = ("read", "write")
 CLIENTS, SERVERS, CAPTURES = "old clients", "old servers", "stored captures"
 
 
@@ -146,7 +147,7 @@ def test_what_is_removed_or_answered_otherwise(options: Any, breaks: set[str]) -
 
 
 def test_what_is_added_breaks_nobody() -> None:
-    for mode in ("read", "write"):
+    for mode in MODES:
         assert not check(json_schema(Registry(), mode), json_schema(registry(), mode))
 
 
@@ -157,3 +158,13 @@ def test_other_documents_are_refused() -> None:
             check(other, ours)
     with pytest.raises(ValueError, match="different modes"):
         check(json_schema(Registry(), "write"), ours)
+
+
+def test_registries_are_compared_as_their_schemas_are() -> None:
+    smaller, larger = registry(event=False), registry()
+    for mode in MODES:
+        assert not check(smaller, json_schema(larger, mode))
+        assert check(json_schema(larger, mode), smaller) == check(
+            larger, json_schema(smaller, mode)
+        )
+    assert [one.message for one in check(larger, smaller)] == ["x.done"]

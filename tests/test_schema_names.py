@@ -2,7 +2,8 @@
 
 import enum
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import attrs
 import pytest
@@ -169,3 +170,43 @@ def test_every_kind_of_field_has_a_schema() -> None:
 
 def test_a_secret_is_marked_as_one_that_is_only_written() -> None:
     assert definitions()["Authenticate"]["properties"]["token"]["writeOnly"] is True
+
+
+def test_the_default_of_a_secret_is_not_told() -> None:
+    made = Category("x")
+
+    @made.event("e")
+    @frozen(kw_only=True)
+    class E(tp.Event):
+        token: str = tp.secret(default="hunter2")
+
+    registry = Registry([made])
+    for text in (str(schema.json_schema(registry)), schema.markdown(registry)):
+        assert "hunter2" not in text
+
+
+class Wire(enum.Enum):
+    ON = "on"
+    OFF = "off"
+
+
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (Wire, {"$ref": "#/$defs/Wire"}),
+        (tp.U32, {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}),
+        (UUID, {"$ref": "#/$defs/uuid"}),
+        (tp.Json, {}),
+        (Literal["a"], {"type": "string", "enum": ["a"]}),
+    ],
+)
+def test_a_scalar_may_stand_as_any_scalar_of_the_wire(wire: Any, expected: Any) -> None:
+    made = Category("x")
+    made.scalar(complex, wire=wire, read=complex, write=str, expected="a complex number")
+    made.event("e")(event("E", v=attrs.field(type=complex)))
+    registry = Registry([made])
+    found = schema.json_schema(registry)["$defs"]["complex"]
+    about = {"title": "complex", "description": "A complex number."}
+    assert found == about | expected
+    assert "export type complex = " in schema.typescript(registry)
+    assert schema.asyncapi(registry)["components"]["schemas"]["complex"]

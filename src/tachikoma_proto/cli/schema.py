@@ -138,14 +138,13 @@ def _json(document: object) -> str:
 
 
 def _check(name: str, plugins: bool) -> int:
-    from tachikoma_proto.schema import check, json_schema, mode_of
+    from tachikoma_proto.schema import check
 
     raw = standard_input().read() if name == STDIN else Path(name).read_bytes()
     registry = chosen_registry(plugins)
     try:
         old = json.loads(raw)
-        mode: Any = mode_of(old)
-        found = check(old, json_schema(registry, mode))
+        found = check(old, registry)
     except (ValueError, RecursionError):
         raise CliError(f"{name} is no JSON Schema that this command wrote") from None
     for breakage in found:

@@ -20,7 +20,9 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
-from tachikoma_proto.schema.definitions import number_bounds
+from tachikoma_proto.declare.declarations import EVENT_PREFIX
+from tachikoma_proto.registry.registry import Registry
+from tachikoma_proto.schema.definitions import Mode, json_schema, number_bounds
 from tachikoma_proto.schema.names import CLIENT_MESSAGE, SERVER_MESSAGE
 
 OLD_CLIENTS: Final = "old clients"
@@ -35,7 +37,7 @@ class Breakage:
     """Something that a change breaks.
 
     Attributes:
-        message: The message: its type, and an event's tag after a dot.
+        message: The message: its type, or an event's category and tag, as in ``mission.progress``.
         path: Where in the message, such as ``$.payload.total_specs``.
         text: What is wrong.
         breaks: Whom: ``old clients``, ``old servers``, ``stored captures``.
@@ -51,12 +53,12 @@ class Breakage:
         return f"{self.message} {self.path}: {self.text} (breaks {', '.join(self.breaks)})"
 
 
-def check(old: _Document, new: _Document) -> list[Breakage]:
-    """Find what breaks between two schemas.
+def check(old: Registry | _Document, new: Registry | _Document) -> list[Breakage]:
+    """Find what breaks between two registries.
 
     Args:
-        old: What :func:`json_schema` gave for an older registry.
-        new: What it gives for the present one, in the same mode.
+        old: The older one, or what :func:`json_schema` gave for it.
+        new: The present one, or what it gives for that in the same mode.
 
     Returns:
         Everything that breaks, in the order of the old schema; empty if nothing does.
@@ -67,8 +69,12 @@ def check(old: _Document, new: _Document) -> list[Breakage]:
     Example::
 
         old = json.loads(Path("schema.json").read_text())
-        assert not check(old, json_schema(Registry.discover()))
+        assert not check(old, Registry.discover())
     """
+    if isinstance(old, Registry):
+        old = json_schema(old, "read" if isinstance(new, Registry) else mode_of(new))
+    if isinstance(new, Registry):
+        new = json_schema(new, mode_of(old))
     if mode_of(old) != mode_of(new):
         raise ValueError("the schemas have different modes")
     before, after = _messages(old), _messages(new)
@@ -81,7 +87,7 @@ def check(old: _Document, new: _Document) -> list[Breakage]:
     return found
 
 
-def mode_of(document: _Document) -> str:
+def mode_of(document: _Document) -> Mode:
     """Return the mode of a schema of ours.
 
     Args:
@@ -92,7 +98,7 @@ def mode_of(document: _Document) -> str:
     """
     given: object = document
     comment = document.get("$comment") if isinstance(given, Mapping) else None
-    modes = {"mode: read": "read", "mode: write": "write"}
+    modes: dict[Any, Mode] = {"mode: read": "read", "mode: write": "write"}
     if comment not in modes or not isinstance(document.get("$defs"), Mapping):
         raise ValueError("this is no JSON Schema that the library made")
     return modes[comment]
@@ -108,16 +114,15 @@ class _Message:
     definitions: Mapping[str, Any]
 
 
-def _messages(document: _Document) -> dict[tuple[str, str, str], _Message]:
+def _messages(document: _Document) -> dict[tuple[str, str], _Message]:
     definitions = document["$defs"]
-    found: dict[tuple[str, str, str], _Message] = {}
+    found: dict[tuple[str, str], _Message] = {}
     try:
         for side in (CLIENT_MESSAGE, SERVER_MESSAGE):
             for one in definitions[side]["anyOf"]:
                 message = _message(side, _resolved(one, definitions), definitions)
                 if message is not None:
-                    message_type, _, tag = message.name.partition(" ")
-                    found[side, message_type, tag] = message
+                    found[side, message.name] = message
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("this is no JSON Schema that the library made") from error
     return found
@@ -132,7 +137,7 @@ def _message(side: str, frame: Mapping[str, Any], definitions: Any) -> _Message 
     payload = _resolved(payload, definitions)
     properties = payload.get("properties", {})
     tags = {name: one["const"] for name, one in properties.items() if "const" in one}
-    name = f"{said} {tags['event']}" if "event" in tags else said
+    name = f"{said.removeprefix(EVENT_PREFIX)}.{tags['event']}" if "event" in tags else said
     return _Message(
         side == CLIENT_MESSAGE, name, tags, frame.get("$comment", ""), payload, definitions
     )

@@ -22,13 +22,14 @@ from tachikoma_proto.wire.formats import format_timestamp, format_uuid
 from tachikoma_proto.wire.json_values import to_builtins
 
 NO_DEFAULT: Final = object()
-"""Stands for the default of a field that has none, or one that is made anew each time."""
+"""Stands for the default of a field that has none, or one that cannot be told."""
 
 
 def default_of(cls: type, field: RecordField, records: Records) -> Any:
     """Return a field's default as it stands on the wire, or ``NO_DEFAULT``.
 
-    What a factory makes counts where it makes the same twice: an empty tuple, but no new UUID.
+    What a factory makes counts where it makes the same twice: an empty tuple, but no new UUID. That
+    of a secret field is not told.
 
     Args:
         cls: The class that has the field.
@@ -37,7 +38,7 @@ def default_of(cls: type, field: RecordField, records: Records) -> Any:
     """
     attribute = attrs.fields_dict(cls)[field.name]
     default: Any = attribute.default
-    if default is attrs.NOTHING or attribute.converter is not None:
+    if default is attrs.NOTHING or attribute.converter is not None or field.secret:
         return NO_DEFAULT
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         if default.takes_self:

@@ -190,7 +190,7 @@ class Definitions:
     def __init__(self, registry: Registry, names: Names, mode: Mode) -> None:
         self._registry = registry
         self._names = names
-        self._mode = mode
+        self._mode: Mode = mode
 
     def all(self) -> dict[str, Schema]:
         """Return every definition, by name."""

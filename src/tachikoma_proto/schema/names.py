@@ -118,6 +118,14 @@ class Names:
             found.setdefault(key, (base, BUILTIN_CATEGORIES[0].name))
         return found
 
+    def _in_leaf(self, leaf: Leaf) -> Iterator[tuple[Any, str]]:
+        if isinstance(leaf, Custom):
+            yield from self._in_leaf(leaf.wire)
+        if is_named(leaf):
+            self._leaves.setdefault(leaf.type, leaf)
+            name = leaf.name if isinstance(leaf, Custom) else leaf.type.__name__
+            yield leaf.type, _identifier(name)
+
     def _in_class(
         self, cls: type, registry: Registry, seen: set[type]
     ) -> Iterator[tuple[Any, str]]:
@@ -129,10 +137,8 @@ class Names:
             shape = innermost(field.shape)
             if isinstance(shape, Record):
                 yield from self._in_class(shape.type, registry, seen)
-            elif is_named(shape):
-                self._leaves.setdefault(shape.type, shape)
-                name = shape.name if isinstance(shape, Custom) else shape.type.__name__
-                yield shape.type, _identifier(name)
+            else:
+                yield from self._in_leaf(shape)
 
 
 def is_named(shape: Leaf) -> TypeGuard[Choice | Custom]:

@@ -140,7 +140,7 @@ def typescript(registry: Registry) -> str:
 
         Path("tachikoma.ts").write_text(typescript(Registry.discover()), encoding="utf-8")
     """
-    template = pkgutil.get_data(__package__, "client.ts")
+    template = pkgutil.get_data("tachikoma_proto.schema", "client.ts")
     assert template is not None
     client = template.decode()
     return "\n".join(_Source(registry, client).parts()) + f"\n{client}"
