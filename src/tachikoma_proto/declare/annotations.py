@@ -29,7 +29,6 @@ import attrs
 
 from tachikoma_proto.declare.field_types import FloatRange, IntRange, is_secret
 from tachikoma_proto.declare.shapes import (
-    REFUSALS,
     TEXT_LEAF,
     TIMESTAMP_LEAF,
     UUID_LEAF,
@@ -48,6 +47,7 @@ from tachikoma_proto.declare.shapes import (
     Records,
     ScalarDeclaration,
     Shape,
+    Text,
     innermost,
     refusal_of,
 )
@@ -57,6 +57,8 @@ from tachikoma_proto.wire.paths import is_text
 
 Scalars = Mapping[Any, ScalarDeclaration]
 """The scalars that categories declared, by annotation."""
+
+_NEEDS_NO_DECLARATION: Final = "the type is read and written already, and needs no declaration"
 
 BUILTIN_LEAVES: Final[tuple[Leaf, ...]] = (
     TEXT_LEAF,
@@ -125,13 +127,13 @@ def leaf_of(annotation: Any, where: str) -> Leaf:
     if isinstance(shape, Leaf):
         return shape
     raise RegistryError(
-        f"{where}: {_name(annotation)} is no scalar of the wire; use str, bool, int, float, U32, "
+        f"{where}: {name_of(annotation)} is no scalar of the wire; use str, bool, int, float, U32, "
         "U64, F32, UUID, datetime, Json, an Enum or a Literal"
     )
 
 
-def refuse_unfit_scalar(annotation: Any, where: str) -> None:
-    """Refuse what cannot be declared as a scalar.
+def scalar_class(annotation: Any, where: str) -> type:
+    """Return the class whose instances are the values of a type that is declared as a scalar.
 
     Args:
         annotation: What would stand in fields.
@@ -139,22 +141,29 @@ def refuse_unfit_scalar(annotation: Any, where: str) -> None:
 
     Raises:
         RegistryError: It is read and written already, or is not a class, a ``NewType`` or an alias
-            of a class.
+            of a class, or ``isinstance`` does not tell its values.
     """
-    base = annotation
-    while isinstance(base, NewType):
-        base = base.__supertype__
+    if any(annotation is leaf.type for leaf in BUILTIN_LEAVES):
+        raise RegistryError(f"{where}: {_NEEDS_NO_DECLARATION}")
+    base = unaliased(annotation, where)
     cls = get_origin(base) or base
     special = (Annotated, Literal, Union, types.UnionType, types.NoneType)
     if not is_hashable(annotation) or not isinstance(cls, type) or cls in special:
         raise RegistryError(
-            f"{where}: a scalar is a class, a NewType, or an alias of a class such as set[str]; "
-            "a union or another special form is not: declare its members, or make a NewType"
+            f"{where}: a scalar is a class, or a NewType or an alias of one, such as set[str]; "
+            "unions, Literal, Annotated and other special forms are not: declare a class for the "
+            "values, or a NewType of a class"
         )
-    if any(annotation is leaf.type for leaf in BUILTIN_LEAVES) or attrs.has(cls):
+    if attrs.has(cls):
+        raise RegistryError(f"{where}: {_NEEDS_NO_DECLARATION}")
+    try:
+        isinstance(None, cls)
+    except TypeError:
         raise RegistryError(
-            f"{where}: the type is read and written already, and needs no declaration"
-        )
+            f"{where}: isinstance() cannot tell its values, as with a TypedDict or a protocol that "
+            "is not runtime_checkable; declare a class for them, or a NewType of a class"
+        ) from None
+    return cls
 
 
 def shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
@@ -168,13 +177,20 @@ def shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
     Raises:
         RegistryError: It has none.
     """
+    try:
+        return _shape_of(annotation, where, scalars)
+    except RecursionError:
+        raise _endless(annotation, where) from None
+
+
+def _shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
     annotation = real_class(annotation)
     if is_hashable(annotation) and annotation in scalars:
         scalar = scalars[annotation]
         return Custom(annotation, scalar.name, leaf_of(scalar.wire, where), scalar)
-    aliased = without_alias(annotation)
+    aliased = without_alias(annotation, where)
     if aliased is not annotation:
-        return shape_of(aliased, where, scalars)
+        return _shape_of(aliased, where, scalars)
     for leaf in BUILTIN_LEAVES:
         if annotation is leaf.type:
             return leaf
@@ -182,21 +198,19 @@ def shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
     if origin is Annotated:
         return _annotated(annotation, arguments, where, scalars)
     if origin is Literal:
-        return Choice(annotation, *_choices([(value, value) for value in arguments], where))
+        pairs = [(value, value) for value in arguments]
+        return Choice(annotation, *_choices(pairs, annotation, where))
     if origin in (Union, types.UnionType):
-        return Maybe(shape_of(_inner_of(arguments, annotation, where), where, scalars))
+        return Maybe(_shape_of(_inner_of(arguments, annotation, where), where, scalars))
     if is_array(annotation):
-        return Array(annotation, origin, shape_of(arguments[0], where, scalars))
-    if is_map(annotation):
-        return Map(annotation, shape_of(arguments[1], where, scalars))
+        return Array(annotation, origin, _shape_of(arguments[0], where, scalars))
+    if origin is dict and arguments and isinstance(_shape_of(arguments[0], where, scalars), Text):
+        return Map(annotation, _shape_of(arguments[1], where, scalars))
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        # By the public ``value``, which an enum may define itself; aliases are the same member.
-        members = dict.fromkeys(annotation.__members__.values())
-        pairs = [(member.value, member) for member in members]
-        return Choice(annotation, *_choices(pairs, where))
+        return Choice(annotation, *_choices(_enum_pairs(annotation, where), annotation, where))
     if isinstance(annotation, type) and attrs.has(annotation):
         return Record(annotation)
-    raise RegistryError(f"{where}: {_name(annotation)} cannot be read from the wire; {_ADVICE}")
+    raise RegistryError(f"{where}: {name_of(annotation)} cannot be read from the wire; {_ADVICE}")
 
 
 def is_array(annotation: Any) -> bool:
@@ -209,9 +223,12 @@ def is_array(annotation: Any) -> bool:
 
 def is_map(annotation: Any) -> bool:
     """Return whether an annotation is of a dict with keys that are strings."""
-    arguments = get_args(annotation)
-    is_dict = get_origin(annotation) is dict and bool(arguments)
-    return is_dict and without_alias(arguments[0]) is str
+    if get_origin(annotation) is not dict or not get_args(annotation):
+        return False
+    try:
+        return isinstance(shape_of(get_args(annotation)[0], "a key", {}), Text)
+    except RegistryError:
+        return False
 
 
 def is_frozen_attrs(cls: type) -> bool:
@@ -233,24 +250,60 @@ def evaluate(annotation: Any, cls: type, where: str) -> Any:
     Raises:
         RegistryError: A name in it is not found, or it cannot be evaluated.
     """
-    if not _is_deferred(annotation):
-        return annotation
     nested = {name: value for name, value in vars(cls).items() if _is_annotation(value)}
-    module = vars(sys.modules.get(cls.__module__, builtins))
+    return _evaluated(annotation, {**_module_of(cls), cls.__name__: cls}, nested, where)
+
+
+def _evaluated(annotation: Any, names: dict[str, Any], nested: dict[str, Any], where: str) -> Any:
+    """Evaluate an annotation, or what a function returns, as far as it consists of strings."""
 
     def holder() -> None: ...
 
-    holder.__annotations__ = {"it": annotation}
-    names = {**module, cls.__name__: cls}
     try:
+        if isinstance(annotation, types.FunctionType):
+            annotation = annotation()
+        if not _is_deferred(annotation):
+            return annotation
+        holder.__annotations__ = {"it": annotation}
         return typing.get_type_hints(holder, names, nested, include_extras=True)["it"]
     except NameError as error:
         name = error.name
-    except (AttributeError, SyntaxError, TypeError) as error:
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an annotation is any expression
         raise RegistryError(f"{where}: an annotation cannot be evaluated: {error}") from None
     raise RegistryError(
         f"{where}: the name {name!r} in an annotation is not found; "
         "import it, or define it, at the top level of the module"
+    )
+
+
+def _module_of(definition: Any) -> dict[str, Any]:
+    """Return the names of the module in which a class or an alias is defined."""
+    return vars(sys.modules.get(definition.__module__, builtins))
+
+
+def unaliased(annotation: Any, where: str) -> Any:
+    """Return what a ``NewType`` or an alias names in the end.
+
+    Args:
+        annotation: The annotation.
+        where: What to call its place in an error.
+
+    Raises:
+        RegistryError: What it names cannot be evaluated, or it is an alias of itself.
+    """
+    try:
+        named = without_alias(annotation, where)
+        return named if named is annotation else unaliased(named, where)
+    except RecursionError:
+        raise _endless(annotation, where) from None
+
+
+def _endless(annotation: Any, where: str) -> RegistryError:
+    return RegistryError(
+        f"{where}: {name_of(annotation)} is an alias of itself, and has no end; use a frozen attrs "
+        "class for what holds more of its kind, or Json"
     )
 
 
@@ -291,20 +344,32 @@ def _is_annotation(value: object) -> bool:
     return isinstance(value, (type, NewType)) or is_alias or get_origin(value) is not None
 
 
-def without_alias(annotation: Any) -> Any:
+def without_alias(annotation: Any, where: str) -> Any:
     """Return what a ``NewType`` or a ``type`` alias names; another annotation as it is.
 
     Args:
         annotation: The annotation.
+        where: What to call its place in an error.
+
+    Raises:
+        RegistryError: What it names cannot be evaluated.
     """
     if isinstance(annotation, NewType):
-        return annotation.__supertype__
-    if _ALIAS is None:
-        return annotation
-    if isinstance(annotation, _ALIAS):
-        return annotation.__value__
+        return _evaluated(annotation.__supertype__, _module_of(annotation), {}, where)
     origin = get_origin(annotation)
-    return origin.__value__[get_args(annotation)] if isinstance(origin, _ALIAS) else annotation
+    alias = annotation if origin is None else origin
+    if _ALIAS is None or not isinstance(alias, _ALIAS):
+        return annotation
+    named = _evaluated(lambda: alias.__value__, _module_of(alias), {}, where)
+    if origin is None:
+        return named
+    # What it names may have its parameters in another order than the alias, or lack some.
+    given = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
+    if isinstance(named, typing.TypeVar):
+        return given.get(named, named)
+    parameters = getattr(named, "__parameters__", ())
+    arguments = tuple(given.get(parameter, parameter) for parameter in parameters)
+    return _evaluated(lambda: named[arguments], {}, {}, where) if arguments else named
 
 
 def _field_of(attribute: "attrs.Attribute[Any]", where: str, scalars: Scalars) -> RecordField:
@@ -334,6 +399,8 @@ def _annotated(annotation: Any, arguments: tuple[Any, ...], where: str, scalars:
         raise RegistryError(f"{where}: the marks of an Annotated must be hashable")
     shape = shape_of(base, where, scalars)
     for mark in marks:
+        if mark is IntRange or mark is FloatRange:
+            raise RegistryError(f"{where}: {mark.__name__} is a class; make an instance of it")
         if isinstance(mark, (IntRange, FloatRange)):
             shape = _narrowed(shape, mark, annotation, where)
     return shape
@@ -367,22 +434,42 @@ def _inner_of(arguments: tuple[Any, ...], annotation: Any, where: str) -> Any:
     if len(rest) == 1 and len(arguments) == 2:
         return rest[0]
     raise RegistryError(
-        f"{where}: {_name(annotation)} is a union, and nothing on the wire tells its members "
+        f"{where}: {name_of(annotation)} is a union, and nothing on the wire tells its members "
         "apart; give each its own optional field, or make each a message with a tag"
     )
 
 
+def _enum_pairs(cls: type[enum.Enum], where: str) -> list[tuple[Any, enum.Enum]]:
+    """Return the members of an enum, each after its value.
+
+    It is the public ``value``, which an enum may define itself. Aliases are the same member, which
+    only its identity tells: members may be equal to others, or have no hash.
+    """
+    members = {id(member): member for member in cls.__members__.values()}.values()
+    try:
+        return [(member.value, member) for member in members]
+    except Exception as error:
+        raise RegistryError(
+            f"{where}: the value of a member of {name_of(cls)} cannot be had: {error!r}"
+        ) from error
+
+
 def _choices(
-    pairs: list[tuple[Any, Any]], where: str
+    pairs: list[tuple[Any, Any]], annotation: Any, where: str
 ) -> tuple[str, tuple[tuple[str | int, Any], ...]]:
     """Check what stands for the members of an enum or a literal on the wire, and name it all."""
     wires = [wire for wire, _ in pairs]
     if not wires or not all(_is_wire_value(wire) for wire in wires):
         raise RegistryError(
-            f"{where}: an enum or a literal must be of strings or integers of 64 bits"
+            f"{where}: an enum or a literal must be of strings or integers of 64 bits, which "
+            f"{name_of(annotation)} is not; declare the enum with Category.scalar, and write a "
+            "literal None as | None, True and False as bool"
         )
     if len(set(wires)) < len(wires):
-        raise RegistryError(f"{where}: two members of the enum have the same value on the wire")
+        raise RegistryError(
+            f"{where}: two members of {name_of(annotation)} have the same value on the wire; give "
+            "each its own"
+        )
     name = " | ".join(f'"{wire}"' if isinstance(wire, str) else str(wire) for wire in wires)
     return name, tuple(pairs)
 
@@ -422,11 +509,18 @@ def _unhashable_in(shape: Shape, records: Records, seen: frozenset[type]) -> str
         case Record(inner_cls):
             if not _has_hash(inner_cls):
                 return inner_cls.__qualname__
-            if inner_cls in seen or not attrs.inspect(inner_cls).added_eq:
+            is_by_fields = attrs.inspect(inner_cls).hashability.value != "leave_alone"
+            if inner_cls in seen or not is_by_fields:
                 return None
+            hashed = {
+                attribute.name
+                for attribute in attrs.fields(inner_cls)
+                if (attribute.eq if attribute.hash is None else attribute.hash)
+            }
             inside = (
                 _unhashable_in(field.shape, records, seen | {inner_cls})
                 for field in records[inner_cls]
+                if field.name in hashed
             )
             return next((f"{inner_cls.__qualname__}, in which {i}" for i in inside if i), None)
         case _:
@@ -440,36 +534,48 @@ def _has_hash(cls: type) -> bool:
 def _refuse_unfit_default(cls: type, field: RecordField, records: Records) -> None:
     attribute = attrs.fields_dict(cls)[field.name]
     default: Any = attribute.default
-    is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]
-    if default is attrs.NOTHING or attribute.converter is not None:
-        return
-    if is_factory and default.takes_self:
-        return
+    converter: Any = attribute.converter
     where = _place(cls, field)
-    if is_factory:
-        try:
-            default = default.factory()
-        except Exception as error:
-            raise RegistryError(f"{where}: the factory of its default fails: {error!r}") from error
-    elif not is_hashable(default):
+    if default is attrs.NOTHING or _takes_self(default) or _takes_self(converter):
+        return
+    is_shared = not isinstance(default, attrs.Factory) and converter is None  # type: ignore[arg-type]
+    if is_shared and not is_hashable(default) and not isinstance(default, enum.Enum):
         raise RegistryError(
             f"{where}: the default is mutable, and every message would share it; "
             f"use field(factory={type(default).__name__})"
         )
-    refusal = refusal_of(field.shape, default, records)
-    if refusal is None and attribute.validator is not None and default is not None:
-        refusal = _refusal_of_validator(cls, attribute, default)
-    if refusal is not None:
-        raise RegistryError(f"{where}: the field would refuse its own default: not {refusal}")
+    try:
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = default.factory()
+        if isinstance(converter, attrs.Converter):
+            default = converter(default, None, attribute)  # type: ignore[operator]
+        elif converter is not None:
+            default = converter(default)
+    except Exception as error:
+        raise RegistryError(f"{where}: its default cannot be made: {error!r}") from error
+    expected = refusal_of(field.shape, default, records)
+    if expected is None and attribute.validator is not None:
+        expected = _refusal_of_validator(cls, attribute, default)
+    if expected is not None:
+        is_for_none = default is None and not isinstance(field.shape, Maybe)
+        advice = "; for None, annotate the field with | None" if is_for_none else ""
+        raise RegistryError(
+            f"{where}: the field would refuse its own default, which must be {expected}{advice}"
+        )
+
+
+def _takes_self(factory_or_converter: Any) -> bool:
+    """Return whether what makes a value looks at the other fields, which are not known here."""
+    return bool(getattr(factory_or_converter, "takes_self", False))
 
 
 def _refusal_of_validator(cls: type, attribute: "attrs.Attribute[Any]", value: Any) -> str | None:
     assert attribute.validator is not None
     try:
         attribute.validator(object.__new__(cls), attribute, value)
-    except AttributeError:  # it looks at other fields, which are not known here
+    except AttributeError:  # it looks at other fields
         return None
-    except REFUSALS:
+    except Exception:  # noqa: BLE001 - it is not our code
         return "a value that its validator accepts"
     return None
 
@@ -487,5 +593,14 @@ def is_hashable(value: object) -> bool:
     return True
 
 
-def _name(annotation: object) -> str:
-    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+def name_of(annotation: object) -> str:
+    """Return what errors call an annotation.
+
+    Args:
+        annotation: The annotation.
+    """
+    if isinstance(annotation, str):
+        return repr(annotation)
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation.__qualname__
+    return str(annotation)

@@ -17,7 +17,7 @@ Rules:
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
-from tachikoma_proto.declare.annotations import is_frozen_attrs, leaf_of, refuse_unfit_scalar
+from tachikoma_proto.declare.annotations import is_frozen_attrs, leaf_of, name_of, scalar_class
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
@@ -267,22 +267,33 @@ class Category:
             )
         """
         cls = real_class(cls)
-        name = getattr(cls, "__qualname__", None) or str(cls)
+        name = name_of(cls)
         where = f"scalar {name} of category {self.name!r}"
         if self._sealed:
             raise _too_late(where)
         refusal = None if schema is None else _refusal_of_schema(schema)
         if refusal is not None:
             raise RegistryError(f"{where}: its schema is not {refusal}")
-        if read is None or write is None:
-            if cls not in READY_MADE:
+        if read is None and write is None and wire is None:
+            ready_made = next((scalar for scalar in READY_MADE if scalar.cls is cls), None)
+            if ready_made is None:
                 raise RegistryError(f"{where}: say how it is read and written: wire, read, write")
-            self._scalars.append(READY_MADE[cls])
+            self._scalars.append(ready_made)
             return
-        refuse_unfit_scalar(cls, where)
+        if not callable(read) or not callable(write):
+            raise RegistryError(f"{where}: read and write are functions, and both are needed")
+        runtime_class = scalar_class(cls, where)
         leaf_of(wire, where)
-        keywords = dict(schema or {})
-        self._scalars.append(ScalarDeclaration(cls, wire, read, write, expected, keywords))
+        made = ScalarDeclaration(
+            cls=cls,
+            wire=wire,
+            read=read,
+            write=write,
+            expected=expected or f"a value of {name}",
+            runtime_class=runtime_class,
+            schema=dict(schema or {}),
+        )
+        self._scalars.append(made)
 
     def seal(self) -> None:
         """Close the category: whatever is declared from now on is refused."""

@@ -7,12 +7,14 @@ Rules:
 """
 
 import enum
-from collections.abc import Mapping
-from typing import Any, Final, Never, TypeVar, get_args, get_origin
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 from attrs import frozen
 
-from tachikoma_proto.declare.annotations import evaluate
+from tachikoma_proto.declare.annotations import evaluate, name_of, unaliased
 from tachikoma_proto.declare.bases import Command, Response
 from tachikoma_proto.errors import RegistryError
 
@@ -94,28 +96,38 @@ def reply_of(cls: type[Command[Any]]) -> type[Response]:
         RegistryError: ``R`` is no response class, or none is named.
     """
     where = f"{cls.__module__}.{cls.__qualname__}"
-    reply = _argument_of(cls, where)
-    if isinstance(reply, type) and issubclass(reply, Response):
-        return reply
-    named = "nothing" if reply in (None, type(None), Never) else f"no response class: {reply}"
+    found = {unaliased(_without_default(named), where): None for named in _replies(cls, where)}
+    match list(found):
+        case [reply] if isinstance(reply, type) and issubclass(reply, Response):
+            return reply
+        case [] | [None | types.NoneType | typing.Never]:
+            named = "nothing"
+        case [one]:
+            named = f"no response class: {name_of(one)}"
+        case several:
+            named = " and ".join(map(name_of, several))
     raise RegistryError(
         f"{where} names {named} as its response: derive it from Command[R] with the class "
         "of the response that answers it, such as Command[AckResponse]"
     )
 
 
-def _argument_of(cls: type, where: str) -> Any:
-    """Return ``R`` of the ``Command[R]`` from which a class derives; None if it names none."""
+def _replies(cls: type, where: str) -> Iterator[Any]:
+    """Go through what stands for ``R`` in each ``Command[R]`` from which a class derives."""
     for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
         origin = get_origin(base) or base
         if not isinstance(origin, type) or not issubclass(origin, Command):
             continue
-        arguments = tuple(evaluate(part, cls, where) for part in get_args(base))
+        arguments = [evaluate(part, cls, where) for part in get_args(base)]
         if origin is Command:
-            return arguments[0] if arguments else None
-        parameter = _argument_of(origin, where)
-        if not isinstance(parameter, TypeVar):
-            return parameter
-        parameters: tuple[Any, ...] = getattr(origin, "__parameters__", ())
-        return dict(zip(parameters, arguments, strict=False)).get(parameter, parameter)
-    return None
+            yield from arguments
+            continue
+        given = dict(zip(getattr(origin, "__parameters__", ()), arguments, strict=False))
+        for reply in _replies(origin, where):
+            yield given.get(reply, reply) if isinstance(reply, TypeVar) else reply
+
+
+def _without_default(reply: Any) -> Any:
+    """Return the default of a type parameter that was left out, if it has one."""
+    has_default = isinstance(reply, TypeVar) and getattr(reply, "has_default", bool)()
+    return reply.__default__ if has_default else reply  # which came with Python 3.13

@@ -8,11 +8,14 @@ Rules:
 * A secret field shows in no repr, log or error.
 """
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import attrs
 from attrs import frozen
+
+from tachikoma_proto.errors import RegistryError
 
 __all__ = ["F32", "U32", "U64", "FloatRange", "IntRange", "Json", "is_secret", "masked", "secret"]
 
@@ -35,6 +38,10 @@ class IntRange:
     low: int
     high: int
 
+    def __attrs_post_init__(self) -> None:
+        if not all(type(bound) is int for bound in (self.low, self.high)):
+            raise RegistryError(f"the bounds of IntRange {self.name!r} must be integers")
+
 
 @frozen
 class FloatRange:
@@ -47,6 +54,10 @@ class FloatRange:
 
     name: str
     limit: float
+
+    def __attrs_post_init__(self) -> None:
+        if type(self.limit) not in (int, float) or math.isnan(self.limit):
+            raise RegistryError(f"the limit of FloatRange {self.name!r} must be a number")
 
 
 U32: TypeAlias = Annotated[int, IntRange("u32", 0, 2**32 - 1)]

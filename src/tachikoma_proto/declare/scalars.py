@@ -12,13 +12,11 @@ Rules:
 
 import datetime
 import re
-from collections.abc import Mapping
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from tachikoma_proto.declare.shapes import ScalarDeclaration
-from tachikoma_proto.wire.formats import real_class
+from tachikoma_proto.wire.formats import DATE, DATETIME
 
 MAX_DECIMAL: Final = 1000
 """How many characters a decimal may have: ``Decimal("1e999999")`` would be written as a million."""
@@ -38,26 +36,30 @@ def _read_decimal(text: str) -> Decimal:
 
 
 def _write_decimal(value: Decimal) -> str:
-    if not value.is_finite() or abs(value.adjusted()) > MAX_DECIMAL:
-        raise ValueError("no decimal can be written")
+    if not value.is_finite():
+        raise ValueError("not a finite number")
+    if not value:
+        return "0"
+    if abs(value.adjusted()) > MAX_DECIMAL:
+        raise ValueError("too many digits")
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     if len(text) > MAX_DECIMAL:
         raise ValueError("too many digits")
-    return "0" if text == "-0" else text
+    return text
 
 
 def _read_date(text: str) -> datetime.date:
     if not _DATE.fullmatch(text):
         raise ValueError("not a date")
-    return real_class(datetime.date).fromisoformat(text)  # type: ignore[no-any-return]
+    return DATE.fromisoformat(text)
 
 
 def _write_date(value: datetime.date) -> str:
-    if isinstance(value, real_class(datetime.datetime)):
+    if isinstance(value, DATETIME):
         raise TypeError("a datetime is more than a date")
-    return value.isoformat()
+    return DATE.isoformat(value)
 
 
 def _read_duration(text: str) -> datetime.timedelta:
@@ -87,43 +89,41 @@ def _write_duration(value: datetime.timedelta) -> str:
     return f"{sign}P{days}{f'T{time}' if time else ''}" if days or time else "PT0S"
 
 
-READY_MADE: Final[Mapping[Any, ScalarDeclaration]] = MappingProxyType(
-    {
-        scalar.cls: scalar
-        for scalar in (
-            ScalarDeclaration(
-                cls=Decimal,
-                wire=str,
-                read=_read_decimal,
-                write=_write_decimal,
-                expected="a decimal number as a string, such as 12.50",
-                schema={
-                    "pattern": f"^{_DECIMAL.pattern}$",
-                    "maxLength": MAX_DECIMAL,
-                    "examples": ["12.5"],
-                },
-            ),
-            ScalarDeclaration(
-                cls=real_class(datetime.date),
-                wire=str,
-                read=_read_date,
-                write=_write_date,
-                expected="an ISO 8601 date, such as 2026-03-01",
-                schema={
-                    "pattern": f"^{_DATE.pattern}$",
-                    "format": "date",
-                    "examples": ["2026-03-01"],
-                },
-            ),
-            ScalarDeclaration(
-                cls=datetime.timedelta,
-                wire=str,
-                read=_read_duration,
-                write=_write_duration,
-                expected="an ISO 8601 duration in days and smaller units, such as P1DT2H30M",
-                schema={"pattern": f"^{_DURATION.pattern}$", "examples": ["P1DT2H30M"]},
-            ),
-        )
-    }
+READY_MADE: Final = (
+    ScalarDeclaration(
+        cls=Decimal,
+        wire=str,
+        read=_read_decimal,
+        write=_write_decimal,
+        expected="a decimal number as a string, such as 12.50",
+        runtime_class=Decimal,
+        schema={
+            "pattern": f"^{_DECIMAL.pattern}$",
+            "maxLength": MAX_DECIMAL,
+            "examples": ["12.5"],
+        },
+    ),
+    ScalarDeclaration(
+        cls=DATE,
+        wire=str,
+        read=_read_date,
+        write=_write_date,
+        expected="an ISO 8601 date, such as 2026-03-01",
+        runtime_class=DATE,
+        schema={
+            "pattern": f"^{_DATE.pattern}$",
+            "format": "date",
+            "examples": ["2026-03-01"],
+        },
+    ),
+    ScalarDeclaration(
+        cls=datetime.timedelta,
+        wire=str,
+        read=_read_duration,
+        write=_write_duration,
+        expected="an ISO 8601 duration in days and smaller units, such as P1DT2H30M",
+        runtime_class=datetime.timedelta,
+        schema={"pattern": f"^{_DURATION.pattern}$", "examples": ["P1DT2H30M"]},
+    ),
 )
 """What ``category.scalar(cls)`` declares when it is told no more than the class."""

@@ -14,7 +14,9 @@ Rules:
 """
 
 import builtins
+import logging
 import math
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias, get_origin
 from uuid import UUID
@@ -26,8 +28,35 @@ from tachikoma_proto.wire.formats import DATETIME, format_timestamp
 from tachikoma_proto.wire.json_values import find_json_faults, is_finite
 from tachikoma_proto.wire.paths import is_text
 
-REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
-"""How code of others refuses a value: validators, converters, and the functions of a scalar."""
+REFUSALS: Final = (
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+)
+"""How code of others refuses a value: validators, converters, and the functions of a scalar.
+
+Whatever else they raise is a mistake in them, which refuses the value, too, and is logged.
+"""
+
+logger: Final = logging.getLogger("tachikoma_proto.codec")
+
+
+def log_mistake(error: Exception, what: str) -> None:
+    """Log that code of others failed where it could have refused a value.
+
+    The record says what was raised and where, and nothing of the value or of the error's text,
+    which may hold it.
+
+    Args:
+        error: What was raised.
+        what: Whose code it is.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    logger.error("%s raised %s at %s; the value is refused", what, type(error).__name__, place)
 
 
 @frozen
@@ -41,6 +70,7 @@ class ScalarDeclaration:
         read: Makes a value from the wire's; one of ``REFUSALS`` refuses it.
         write: The reverse.
         expected: What the type is, as a noun phrase, for errors.
+        runtime_class: The class whose instances are values of the type.
         schema: Keywords of JSON Schema that hold beside those of the wire's type.
     """
 
@@ -49,20 +79,14 @@ class ScalarDeclaration:
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
     expected: str
+    runtime_class: type
     schema: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
     @property
     def name(self) -> str:
         """What errors and tables call the type."""
-        return getattr(self.cls, "__name__", None) or str(self.cls)
-
-    @property
-    def runtime_class(self) -> type:
-        """The class whose instances are values of the type."""
-        annotation = self.cls
-        while not isinstance(annotation, type) or get_origin(annotation) is not None:
-            annotation = get_origin(annotation) or annotation.__supertype__
-        return annotation
+        is_alias = get_origin(self.cls) is not None
+        return str(self.cls) if is_alias else str(self.cls.__name__)
 
 
 @frozen
@@ -251,7 +275,10 @@ class Custom(Leaf):
             return self.expected
         try:
             written = self.scalar.write(value)
-        except REFUSALS:
+        except (*REFUSALS, RecursionError):
+            return self.expected
+        except Exception as error:  # noqa: BLE001 - it is not our code
+            log_mistake(error, f"what writes {self.name}")
             return self.expected
         return self.wire.refusal(written)
 

@@ -27,6 +27,7 @@ from tachikoma_proto.declare.declarations import (
     Sender,
 )
 from tachikoma_proto.declare.narrowing import Narrowing, narrowing_of
+from tachikoma_proto.declare.scalars import READY_MADE
 from tachikoma_proto.declare.shapes import (
     REFUSALS,
     Array,
@@ -144,7 +145,7 @@ READY_MADE_STRATEGIES: Final[Types] = {
     DATE: st.dates(),
     timedelta: st.timedeltas(),
 }
-"""Strategies for the scalars that the library declares when a category asks for them."""
+"""Strategies for the scalars of ``READY_MADE``, by their class."""
 
 
 class _Maker:
@@ -183,7 +184,7 @@ class _Maker:
     def _of(self, annotation: Any, narrowing: Narrowing) -> st.SearchStrategy[Any]:
         if is_hashable(annotation) and annotation in self._types:
             return self._types[annotation]
-        aliased = without_alias(annotation)
+        aliased = without_alias(annotation, "an annotation")
         if aliased is not annotation:
             return self._of(aliased, narrowing)
         shape = shape_of(annotation, "an annotation", self._registry.scalars)
@@ -229,7 +230,7 @@ class _Maker:
                 return json_values()
             case Choice():
                 return st.sampled_from([value for _, value in shape.members])
-            case Custom() if shape.type in READY_MADE_STRATEGIES:
+            case Custom() if shape.scalar in READY_MADE:
                 return READY_MADE_STRATEGIES[shape.type]
             case _:
                 name = getattr(shape, "name", str(shape))

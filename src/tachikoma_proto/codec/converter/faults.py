@@ -27,7 +27,12 @@ from tachikoma_proto.codec.converter.envelope import (
     declared_as,
     is_bare,
 )
-from tachikoma_proto.codec.converter.hooks import Mismatch, structure_leaf, tags_of
+from tachikoma_proto.codec.converter.hooks import (
+    Mismatch,
+    structure_leaf,
+    tags_of,
+    to_container,
+)
 from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
     MessageDeclaration,
@@ -35,7 +40,6 @@ from tachikoma_proto.declare.declarations import (
     Sender,
 )
 from tachikoma_proto.declare.shapes import (
-    REFUSALS,
     TEXT_LEAF,
     Array,
     FreeJson,
@@ -329,10 +333,10 @@ def _check_array(container: Any, check_item: _Check) -> _Check:
         items = [check_item(item, (*path, index), faults) for index, item in enumerate(value)]
         if len(faults) > before:
             return _FAULTY
-        made = container(items)
-        if len(made) != len(items):
-            return faults.add(path, "an array without repeated items")
-        return made
+        try:
+            return to_container(container, items)
+        except Mismatch as mismatch:
+            return faults.add(path, mismatch.expected)
 
     return check
 
@@ -370,12 +374,14 @@ def _constructed(cls: type[Any], fields: dict[str, Any], path: Path, faults: _Fa
     """Construct a record, or add the fault of the field whose converter or validator refuses."""
     try:
         return cls(**fields)
-    except REFUSALS:
+    except Exception:  # noqa: BLE001 - the hook has logged it if it was no refusal
         pass
     before = len(faults)
     instance = object.__new__(cls)
     for attribute in attrs.fields(cls):
-        _set_field(instance, attribute, fields, path, faults)
+        refusal = _refusal_of_field(instance, attribute, fields)
+        if refusal is not None:
+            faults.add((*path, attribute.name), refusal)
     if len(faults) == before:
         for attribute in attrs.fields(cls):
             _validate_field(instance, attribute, path, faults)
@@ -384,27 +390,29 @@ def _constructed(cls: type[Any], fields: dict[str, Any], path: Path, faults: _Fa
     return _FAULTY
 
 
-def _set_field(
-    instance: Any,
-    attribute: "attrs.Attribute[Any]",
-    fields: dict[str, Any],
-    path: Path,
-    faults: _Faults,
-) -> None:
+def _refusal_of_field(
+    instance: Any, attribute: "attrs.Attribute[Any]", fields: dict[str, Any]
+) -> str | None:
+    """Set a field as the constructor does; return what was expected instead if that fails."""
     default: Any = attribute.default
-    if attribute.name in fields:
-        value = fields[attribute.name]
-    elif isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        value = default.factory(instance) if default.takes_self else default.factory()
-    else:
-        value = default
     converter: Any = attribute.converter
-    if converter is not None and not isinstance(converter, attrs.Converter):
-        try:
+    expected = "a value, since its default cannot be made"
+    try:
+        if attribute.name in fields:
+            value = fields[attribute.name]
+        elif isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            value = default.factory(instance) if default.takes_self else default.factory()
+        else:
+            value = default
+        expected = "a value that its converter accepts"
+        if isinstance(converter, attrs.Converter):
+            value = converter(value, instance, attribute)  # type: ignore[operator]
+        elif converter is not None:
             value = converter(value)
-        except REFUSALS:
-            faults.add((*path, attribute.name), "a value that its converter accepts")
+    except Exception:  # noqa: BLE001 - as above
+        return expected
     object.__setattr__(instance, attribute.name, value)
+    return None
 
 
 def _validate_field(
@@ -414,5 +422,5 @@ def _validate_field(
         return
     try:
         attribute.validator(instance, attribute, getattr(instance, attribute.name))
-    except REFUSALS:
+    except Exception:  # noqa: BLE001 - as above
         faults.add((*path, attribute.name), "a value that its validator accepts")

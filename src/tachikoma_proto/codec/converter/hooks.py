@@ -18,20 +18,20 @@ Rules:
   must agree with it. Tags are written in full, before the fields.
 * A missing field is a ``KeyError``, as cattrs generates it.
 * Classes are registered by class, since cattrs asks ``functools.singledispatch`` first, and a hook
-  for ``str`` would serve every enum that derives from it.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, get_args, get_origin
+from typing import Any, Final, Generic, TypeAlias, get_args, get_origin
 from uuid import UUID
 
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from tachikoma_proto.declare.annotations import BUILTIN_LEAVES, is_array, is_map, shape_of
+from tachikoma_proto.declare.bases import Command, Event, Message, Response
 from tachikoma_proto.declare.shapes import (
     REFUSALS,
     TEXT_LEAF,
@@ -50,6 +50,7 @@ from tachikoma_proto.declare.shapes import (
     Text,
     Timestamp,
     leaves_in,
+    log_mistake,
     recursive_in,
 )
 from tachikoma_proto.errors import RegistryError
@@ -70,8 +71,8 @@ Unstructure: TypeAlias = Callable[[Any], Any]
 """An unstructure hook: takes the value."""
 
 
-_BY_CLASS: Final = (str, bytes, int, float)
-"""The classes for which cattrs itself has hooks by class, which serve subclasses, too."""
+_WITHOUT_HOOKS: Final = (object, Generic, Message, Command, Event, Response)
+"""The bases for which no converter has hooks by class, so that none need be looked for."""
 
 
 class Mismatch(ValueError):
@@ -103,9 +104,11 @@ def configure_fields(converter: Converter, registry: Registry) -> None:
     def is_field(annotation: Any) -> bool:
         return isinstance(shape(annotation), (Leaf, Maybe, Array, Map))
 
+    @cache
     def structure_factory(annotation: Any, converter: Converter) -> Structure:
         return structure_hook(shape_of(annotation, "", registry.scalars), converter)
 
+    @cache
     def unstructure_factory(annotation: Any, converter: Converter) -> Unstructure:
         return unstructure_hook(shape_of(annotation, "", registry.scalars), converter)
 
@@ -113,10 +116,44 @@ def configure_fields(converter: Converter, registry: Registry) -> None:
     converter.register_structure_hook_factory(is_map, _structure_any_map)
     converter.register_structure_hook_factory(is_field, structure_factory)
     converter.register_unstructure_hook_factory(is_field, unstructure_factory)
-    for leaf in (*BUILTIN_LEAVES, *leaves_in(registry.records)):
-        if isinstance(leaf.type, type) and not isinstance(leaf, FreeJson):
-            converter.register_structure_hook(leaf.type, structure_hook(leaf, converter))
-            converter.register_unstructure_hook(leaf.type, unstructure_hook(leaf, converter))
+    leaves = (*BUILTIN_LEAVES, *leaves_in(registry.records))
+    classes = [leaf.type for leaf in leaves if not isinstance(leaf, FreeJson)]
+    for cls in dict.fromkeys((*classes, *registry.scalars)):
+        if isinstance(cls, type) and get_origin(cls) is None:
+            put_before_class_hooks(converter, cls, structure_factory, unstructure_factory)
+
+
+def put_before_class_hooks(
+    converter: Converter,
+    cls: type,
+    structure_factory: Callable[[Any, Converter], Structure],
+    unstructure_factory: Callable[[Any, Converter], Unstructure],
+) -> None:
+    """Let the hooks of factories serve a class for which the converter has hooks by class.
+
+    cattrs asks those first, and they serve subclasses as well: the one for ``str`` serves any enum
+    that derives from it. So where one would be used, ours are registered by class, too; subclasses
+    go on to the one that was there.
+
+    Args:
+        converter: What is configured; it has the factories already.
+        cls: The class.
+        structure_factory: Makes the structure hook; the same one each time.
+        unstructure_factory: Makes the unstructure hook; the same one each time.
+    """
+    structure, structure_before = (
+        structure_factory(cls, converter),
+        converter.get_structure_hook(cls, cache_result=False),
+    )
+    if structure_before is not structure:
+
+        def structure_exactly(value: Any, asked: Any) -> Any:
+            return (structure if asked is cls else structure_before)(value, asked)
+
+        converter.register_structure_hook(cls, structure_exactly)
+    unstructure = unstructure_factory(cls, converter)
+    if converter.get_unstructure_hook(cls, cache_result=False) is not unstructure:
+        converter.register_unstructure_hook(cls, unstructure)
 
 
 def configure_records(converter: Converter, registry: Registry) -> None:
@@ -127,19 +164,23 @@ def configure_records(converter: Converter, registry: Registry) -> None:
         registry: Which classes there are, and their tags.
     """
     recursive = recursive_in(registry.records)
-    structure_factory = partial(_structure_record, registry)
-    unstructure_factory = partial(_unstructure_record, registry, recursive)
+
+    @cache
+    def structure_factory(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+        return _structure_record(registry, cls, converter)
+
+    @cache
+    def unstructure_factory(cls: Any, converter: Converter) -> Callable[[Any], Any]:
+        return _unstructure_record(registry, recursive, cls, converter)
 
     def is_record(annotation: Any) -> bool:
         return isinstance(annotation, type) and annotation in registry.records
 
     converter.register_structure_hook_factory(is_record, structure_factory)
     converter.register_unstructure_hook_factory(is_record, unstructure_factory)
-    scalars = [cls for cls in registry.scalars if isinstance(cls, type)]
     for cls in registry.records:
-        if issubclass(cls, (*_BY_CLASS, *scalars)):
-            converter.register_structure_hook(cls, structure_factory(cls, converter))
-            converter.register_unstructure_hook(cls, unstructure_factory(cls, converter))
+        if not all(base in registry.records or base in _WITHOUT_HOOKS for base in cls.__mro__):
+            put_before_class_hooks(converter, cls, structure_factory, unstructure_factory)
 
 
 def tags_of(registry: Registry, cls: type) -> Mapping[str, str]:
@@ -153,9 +194,11 @@ def _structure_record(
 ) -> Callable[[Any, Any], Any]:
     # An override for each field, so that no mark in an annotation can rename one.
     overrides: Any = {field.name: override() for field in registry.records[cls]}
-    structure_fields = make_dict_structure_fn(
+    structure_fields: Any = make_dict_structure_fn(
         cls, converter, _cattrs_forbid_extra_keys=False, **overrides
     )
+    if not converter.detailed_validation:  # which gathers whatever is raised
+        structure_fields = _refusing(structure_fields, cls)
     tags = tags_of(registry, cls)
     known = {*tags, *overrides}
     forbids_unknown = converter.forbid_extra_keys
@@ -171,6 +214,21 @@ def _structure_record(
         return structure_fields(value, cls)
 
     return structure
+
+
+def _refusing(structure: Callable[[Any, Any], Any], cls: type) -> Callable[[Any, Any], Any]:
+    """Return a structure hook that refuses a value whatever validators and converters raise."""
+
+    def structure_or_refuse(value: Any, _: Any) -> Any:
+        try:
+            return structure(value, cls)
+        except (*REFUSALS, RecursionError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is not our code
+            log_mistake(error, f"the construction of {cls.__qualname__}")
+            raise Mismatch(f"a valid {cls.__name__}") from None
+
+    return structure_or_refuse
 
 
 def _unstructure_record(
@@ -341,6 +399,11 @@ def _structure_custom(leaf: Custom) -> Structure:
             made = read(wire)
         except REFUSALS:
             raise Mismatch(expected) from None
+        except (RecursionError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is not our code
+            log_mistake(error, f"what reads {leaf.name}")
+            raise Mismatch(expected) from None
         if not isinstance(made, cls):
             raise Mismatch(expected)
         return made
@@ -426,14 +489,30 @@ def _to_wire(leaf: Leaf) -> Unstructure:
             return to_builtins
 
 
+def to_container(container: Any, items: list[Any]) -> Any:
+    """Put items into the container of an array.
+
+    Args:
+        container: ``tuple``, ``list`` or ``frozenset``.
+        items: What goes into it.
+
+    Raises:
+        Mismatch: Items of a frozenset are equal, or a scalar of a category has no hash.
+    """
+    try:
+        made = container(items)
+    except TypeError:
+        raise Mismatch("an array of items that have a hash") from None
+    if len(made) != len(items):
+        raise Mismatch("an array without repeated items")
+    return made
+
+
 def _structure_array(container: Any, structure_item: Structure) -> Structure:
     def structure_array(value: Any, _: Any) -> Any:
         if type(value) is not list:
             raise Mismatch("an array")
-        items = container([structure_item(item, None) for item in value])
-        if len(items) != len(value):
-            raise Mismatch("an array without repeated items")
-        return items
+        return to_container(container, [structure_item(item, None) for item in value])
 
     return structure_array
 
