@@ -56,11 +56,18 @@ class TachikomaError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with ``args``, which hold the text and not the arguments.
-        return _restore, (type(self), self.args), self.__dict__
+        state = self.__getstate__()
+        if isinstance(state, tuple):  # beside the dict those of a class with ``__slots__``
+            state = {**(state[0] or {}), **state[1]}
+        return _restore, (type(self), self.args), state
 
 
 def _restore(cls: type[TachikomaError], args: tuple[Any, ...]) -> TachikomaError:
-    return cls.__new__(cls, *args)
+    error = cls.__new__(cls, *args)
+    # Not the class's own constructor, which may take something else; but a ConnectionLostError has
+    # an errno.
+    (OSError if isinstance(error, OSError) else Exception).__init__(error, *args)
+    return error
 
 
 class ProtocolError(TachikomaError):
