@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from tachikoma_proto.declare.shapes import ScalarDeclaration
-from tachikoma_proto.wire.formats import DATE, DATETIME
+from tachikoma_proto.wire.formats import STANDARD
 
 MAX_DECIMAL: Final = 1000
 """How many characters a decimal may have: ``Decimal("1e999999")`` would be written as a million."""
@@ -53,13 +53,13 @@ def _write_decimal(value: Decimal) -> str:
 def _read_date(text: str) -> datetime.date:
     if not _DATE.fullmatch(text):
         raise ValueError("not a date")
-    return DATE.fromisoformat(text)
+    return STANDARD.date.fromisoformat(text)
 
 
 def _write_date(value: datetime.date) -> str:
-    if isinstance(value, DATETIME):
+    if isinstance(value, STANDARD.datetime):
         raise TypeError("a datetime is more than a date")
-    return DATE.isoformat(value)
+    return STANDARD.date.isoformat(value)
 
 
 def _read_duration(text: str) -> datetime.timedelta:
@@ -104,12 +104,12 @@ READY_MADE: Final = (
         },
     ),
     ScalarDeclaration(
-        cls=DATE,
+        cls=STANDARD.date,
         wire=str,
         read=_read_date,
         write=_write_date,
         expected="an ISO 8601 date, such as 2026-03-01",
-        runtime_class=DATE,
+        runtime_class=STANDARD.date,
         schema={
             "pattern": f"^{_DATE.pattern}$",
             "format": "date",

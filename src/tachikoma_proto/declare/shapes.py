@@ -24,7 +24,7 @@ from uuid import UUID
 import attrs
 from attrs import frozen
 
-from tachikoma_proto.wire.formats import DATETIME, format_timestamp
+from tachikoma_proto.wire.formats import STANDARD, format_timestamp
 from tachikoma_proto.wire.json_values import find_json_faults, is_finite
 from tachikoma_proto.wire.paths import is_text
 
@@ -199,7 +199,7 @@ class Timestamp(Leaf):
 
     def refusal(self, value: Any) -> str | None:
         """Return what was expected instead of a value, or None if the field may hold it."""
-        if isinstance(value, DATETIME) and format_timestamp(value) is not None:
+        if isinstance(value, STANDARD.datetime) and format_timestamp(value) is not None:
             return None
         return "a datetime with a time zone, of the years 1 to 9999 in UTC"
 
@@ -349,7 +349,7 @@ Records: TypeAlias = Mapping[type, tuple[RecordField, ...]]
 """The fields of each attrs class that is a message or stands in one."""
 
 UUID_LEAF: Final = Identifier(UUID, "uuid")
-TIMESTAMP_LEAF: Final = Timestamp(DATETIME, "timestamp")
+TIMESTAMP_LEAF: Final = Timestamp(STANDARD.datetime, "timestamp")
 TEXT_LEAF: Final = Text(str, "str")
 
 

@@ -50,7 +50,7 @@ from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.testing.needs_hypothesis import strategies as st
 from tachikoma_proto.testing.source import Source, registry_of
-from tachikoma_proto.wire.formats import DATE
+from tachikoma_proto.wire.formats import STANDARD
 
 M = TypeVar("M", bound="Command[Any] | Event | Response")
 
@@ -142,7 +142,7 @@ _TIMES: Final = st.datetimes(
 
 READY_MADE_STRATEGIES: Final[Types] = {
     Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=6),
-    DATE: st.dates(),
+    STANDARD.date: st.dates(),
     timedelta: st.timedeltas(),
 }
 """Strategies for the scalars of ``READY_MADE``, by their class."""

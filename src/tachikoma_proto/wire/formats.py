@@ -15,14 +15,15 @@ Rules:
   minute, which keeps the order of times.
 * Text times (``starts_at`` and others) stay text. :func:`parse_text_time` reads them as leniently
   as python-dateutil does, which is imported only then.
-* ``DATETIME`` is the real class, also where a test has put another in its place (freezegun): what
-  is compared with a class goes by it, and only :func:`utc_now` asks the replaceable clock.
+* ``STANDARD`` has the real classes, also where a test has put others in their place (freezegun,
+  which replaces them in the globals of every module, so that they are held in a tuple): what is
+  compared with a class goes by them, and only :func:`utc_now` asks the replaceable clock.
 """
 
 import datetime as clock
 import re
 from datetime import UTC, timedelta, timezone, tzinfo
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, SafeUUID, uuid4
 
 from tachikoma_proto.errors import FieldError, InvalidMessageError
@@ -36,7 +37,7 @@ def real_class(annotation: Any) -> Any:
             in its place: freezegun's ``FakeDatetime`` does, pendulum's ``DateTime`` does not.
     """
     if isinstance(annotation, type):
-        for real in (DATETIME, DATE):
+        for real in STANDARD:
             if issubclass(annotation, real):
                 return real if isinstance(_A_TIME, annotation) else annotation
     return annotation
@@ -46,13 +47,15 @@ def _standard(cls: type) -> Any:
     return next(base for base in cls.__mro__ if base.__module__ == "datetime")
 
 
-DATETIME: Final[type[clock.datetime]] = _standard(clock.datetime)
-"""The class ``datetime`` of the standard library, whatever stands in its place."""
+class _Standard(NamedTuple):
+    datetime: type[clock.datetime]
+    date: type[clock.date]
 
-DATE: Final[type[clock.date]] = _standard(clock.date)
-"""The class ``date`` of the standard library, whatever stands in its place."""
 
-_A_TIME: Final = DATETIME(2000, 1, 1, tzinfo=UTC)
+STANDARD: Final = _Standard(datetime=_standard(clock.datetime), date=_standard(clock.date))
+"""The classes ``datetime`` and ``date`` of the standard library, whatever stands in their place."""
+
+_A_TIME: Final = STANDARD.datetime(2000, 1, 1, tzinfo=UTC)
 
 _UUID: Final = re.compile(
     r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
@@ -122,7 +125,7 @@ def parse_timestamp(text: str) -> clock.datetime | None:
         second, fraction = "59", "999999"
     micros = (fraction or "")[:6].ljust(6, "0")
     try:
-        local = DATETIME.fromisoformat(f"{minute}{second}.{micros}{offset or '+00:00'}")
+        local = STANDARD.datetime.fromisoformat(f"{minute}{second}.{micros}{offset or '+00:00'}")
         return local.astimezone(UTC) if offset else local
     except (ValueError, OverflowError):
         return None

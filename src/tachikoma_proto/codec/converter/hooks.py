@@ -56,11 +56,12 @@ from tachikoma_proto.declare.shapes import (
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.formats import (
-    DATETIME,
+    STANDARD,
     format_timestamp,
     format_uuid,
     parse_timestamp,
     parse_uuid,
+    real_class,
 )
 from tachikoma_proto.wire.json_values import PLAIN, to_builtins
 
@@ -148,7 +149,7 @@ def put_before_class_hooks(
     if structure_before is not structure:
 
         def structure_exactly(value: Any, asked: Any) -> Any:
-            return (structure if asked is cls else structure_before)(value, asked)
+            return (structure if real_class(asked) is cls else structure_before)(value, asked)
 
         converter.register_structure_hook(cls, structure_exactly)
     unstructure = unstructure_factory(cls, converter)
@@ -461,7 +462,7 @@ def _unstructure_timestamp(leaf: Timestamp) -> Unstructure:
     """Return the hook that writes a time; to ask for a refusal first would format it twice."""
 
     def unstructure(value: Any) -> str:
-        text = format_timestamp(value) if isinstance(value, DATETIME) else None
+        text = format_timestamp(value) if isinstance(value, STANDARD.datetime) else None
         if text is None:
             raise Mismatch(leaf.refusal(value) or leaf.expected)
         return text
