@@ -370,6 +370,21 @@ class TestOneTopic:
             assert network.now.commands[0] == tp.Subscribe(topic="missions", filters=first)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"event_types": "started"}, {"mission_id": str(MISSION)}, {"event_types": (1,)}]
+)
+@live
+async def test_filters_that_cannot_be_written_are_refused(wrong: dict[str, Any]) -> None:
+    network = Network()
+    async with client_of(network) as client:
+        filters = tp.SubscriptionFilters(**wrong)
+        with pytest.raises(tp.EncodeError):
+            await client.subscribe("missions", filters=filters)
+        with pytest.raises(tp.EncodeError):
+            await client.subscription("missions", filters=filters).__aenter__()
+        assert network.now.commands == []
+
+
 class TestAFreshAuthentication:
     @live
     async def test_a_token_that_permits_less_is_reported_as_subscription_lost(self) -> None:

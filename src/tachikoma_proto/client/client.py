@@ -51,12 +51,12 @@ class Client:
 
     Args:
         open_transport: Opens a connection; ``connect`` has one for ``websockets``.
-        token: Shows who the user is; without it the client does not authenticate. A function is
-            called for a fresh one before each connection, before a token expires, and once more
+        token: What to authenticate with; without it the client does not. A function is called
+            for a fresh one before each connection, before a token expires, and once more
             if the server refuses one.
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How it behaves; the defaults if left out.
-        metrics: Told what happens, if anybody is to be.
+        metrics: Hooks for what happens.
         record: A file to which all frames are appended, with their time, direction and
             connection, secrets masked; or a function that is called with each.
 
@@ -195,7 +195,7 @@ class Client:
     async def subscribe(
         self, topic: str, *, filters: SubscriptionFilters | None = None
     ) -> AckResponse:
-        """Have the events of a topic, and of all below it, come out of ``events()``.
+        """Subscribe to a topic, and all below it; its events come out of ``events()``.
 
         After a reconnect the client subscribes again. A subscription that is cut short, by a
         timeout for example, was not made.
@@ -349,10 +349,10 @@ def connect(
 
     Args:
         url: ``ws://…`` or ``wss://…``.
-        token: Shows who the user is; a function is called for a fresh one before each connection.
+        token: What to authenticate with; a function is called for a fresh one when one is needed.
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How the client behaves; the defaults if left out.
-        metrics: Told what happens, if anybody is to be.
+        metrics: Hooks for what happens.
         record: A file to which all frames are appended, secrets masked; or a function that is
             called with each as a ``CapturedFrame``.
         options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and

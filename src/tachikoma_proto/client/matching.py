@@ -110,7 +110,10 @@ def covering(filters: Iterable[SubscriptionFilters | None]) -> SubscriptionFilte
     Args:
         filters: At least one; None lets everything pass.
     """
-    given = [one or SubscriptionFilters() for one in filters]
+    wanted_by = list(filters)
+    if len(wanted_by) == 1:
+        return wanted_by[0]
+    given = [one or SubscriptionFilters() for one in wanted_by]
     types = [one.event_types for one in given]
     wanted: dict[str, Any] = {}
     for name in FILTERED:

@@ -59,10 +59,10 @@ class Reconnector:
 
     Args:
         open_transport: Opens a connection.
-        token: Shows who the user is; None does not authenticate.
+        token: What to authenticate with; None does not.
         codec: Reads and writes the frames.
         config: How the client behaves.
-        metrics: Told what happens.
+        metrics: Hooks for what happens.
         streams: Get what the server pushes.
         subscriptions: Are made again on each connection.
 

@@ -1,9 +1,9 @@
 """The subscriptions of a client, and how the server is kept in line with them.
 
-The client's list and the server's can differ: an answer may be cut short by a timeout, a server
-may refuse for a moment or for good, connections come and go. So each topic has what is wanted
-and what the server last acknowledged on this connection, and whatever makes them differ is
-mended by the same few lines: ask for what is wanted, until the server has answered.
+The client's list and the server's can differ: a call may be cut short by a timeout, a server may
+refuse for a moment or for good, connections come and go. So each topic records what is wanted and
+what the server last acknowledged on this connection. Whatever makes the two differ is resolved in
+one way: ask for what is wanted until the server has answered.
 
 Rules:
 
@@ -51,7 +51,7 @@ Change: TypeAlias = Subscribe | Unsubscribe
 EXPLICIT: Final = "subscribe()"
 """The holder of a topic that ``subscribe()`` asked for; the others are streams."""
 
-PASSING: Final = frozenset({"internal_error", "rate_limited"})
+TRANSIENT: Final = frozenset({"internal_error", "rate_limited"})
 """The error codes after which asking again can help."""
 
 _AT_ONCE: Final = 100
@@ -67,7 +67,7 @@ class _Topic:
         acknowledged: The last change that the server acknowledged on this connection; None if it
             is not known what the server has.
         holders: Who wants it, with which filters.
-        is_missing: Whether the server lacks it for a reason that may pass; once it has answered,
+        is_missing: Whether the server lacks it after a transient error; once that is over,
             the streams are told.
         lock: Held by who changes it on the server.
         users: How many hold or want the lock.
@@ -280,7 +280,7 @@ class Subscriptions:
                 return
             except (RemoteError, ProtocolError, TimeoutError) as error:
                 log.warning("cannot list the subscriptions: %s", _name_of(error))
-                if isinstance(error, RemoteError) and error.code not in PASSING:
+                if isinstance(error, RemoteError) and error.code not in TRANSIENT:
                     return
             await asyncio.sleep(next(pauses))
         there = {self._matcher.canonical(topic) for topic in listed.subscriptions}
@@ -299,7 +299,7 @@ class Subscriptions:
 
     @asynccontextmanager
     async def _changing(self, topic: str) -> AsyncIterator[_Topic]:
-        """Have a topic to oneself."""
+        """Hold the lock of a topic, so that its changes are made one after the other."""
         name = self._matcher.canonical(topic)
         entry = self._topics.get(name)
         if entry is None:
@@ -366,7 +366,7 @@ class Subscriptions:
                         self._tell_restored(entry)
                     elif isinstance(error, ConnectionLostError):
                         return
-                    elif not isinstance(error, RemoteError) or error.code in PASSING:
+                    elif not isinstance(error, RemoteError) or error.code in TRANSIENT:
                         log.warning(
                             "cannot change the subscription to %s now: %s",
                             ascii(entry.name),

@@ -216,7 +216,7 @@ class Client:
         return self._entered().run(self._client.request(command, timeout=timeout))
 
     def subscribe(self, topic: str, *, filters: SubscriptionFilters | None = None) -> AckResponse:
-        """Have the events of a topic, and of all below it, come out of ``events()``.
+        """Subscribe to a topic, and all below it; its events come out of ``events()``.
 
         Args:
             topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
@@ -351,10 +351,10 @@ def connect(
 
     Args:
         url: ``ws://…`` or ``wss://…``.
-        token: Shows who the user is; a function is called for a fresh one before each connection.
+        token: What to authenticate with; a function is called for a fresh one when one is needed.
         codec: Reads and writes the frames; one for the built-in messages if left out.
         config: How the client behaves; the defaults if left out.
-        metrics: Told what happens, if anybody is to be; called in the client's thread.
+        metrics: Hooks for what happens; called in the client's thread.
         record: A file to which all frames are appended, secrets masked; or a function that is
             called with each as a ``CapturedFrame``, in the client's thread.
         options: For ``websockets.asyncio.client.connect``, such as ``ssl``, ``origin`` and
