@@ -311,6 +311,25 @@ class TestOneTopic:
             assert network.now.commands == [tp.Subscribe(topic="system"), tp.Ping()]
 
     @live
+    async def test_a_subscribe_cancelled_while_the_server_decides_leaves_no_subscription(
+        self,
+    ) -> None:
+        decided = asyncio.Event()
+
+        async def may_subscribe(_: tp.Session, topic: str) -> bool:
+            await asyncio.sleep(0.05)
+            decided.set()
+            return True
+
+        server = make_server(may_subscribe=may_subscribe)
+        async with serving(server) as url, tp.connect(url, token=TOKEN) as client:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.subscribe("missions"), 0.01)
+            await decided.wait()
+            listed = await client.request(tp.ListSubscriptions())
+            assert listed.subscriptions == ()
+
+    @live
     async def test_a_cancelled_second_subscribe_keeps_the_first_filters(self) -> None:
         first = tp.SubscriptionFilters(event_types=("started",))
         server = Subscribed()
@@ -440,6 +459,22 @@ class TestStreamsOfASubscription:
                 tp.Subscribe(topic="missions"),
                 tp.Unsubscribe(topic="missions"),
             ]
+
+    @live
+    async def test_streams_of_one_topic_in_two_spellings_share_a_subscription(self) -> None:
+        mission_id = UUID(UPPER)
+        server = Subscribed()
+        network = Network(server.answer)
+        async with client_of(network) as client:
+            async with (
+                client.subscription(f"missions/{UPPER}") as first,
+                client.subscription(tp.topics.mission(mission_id)) as second,
+            ):
+                assert list(server.topics) == [tp.topics.mission(mission_id)]
+                started = tp.MissionStarted(mission_id=mission_id)
+                network.now.feed(CODEC.encode(started))
+                assert await soon(anext(first)) == await soon(anext(second)) == started
+            assert server.topics == {}
 
     @live
     async def test_streams_of_one_topic_apply_their_own_filters(self) -> None:
