@@ -104,6 +104,18 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"a": field(str, validator=validators.max_len(9))},
         FROM_OLD,
     ),
+    "a pattern more": (
+        {"a": str},
+        {"a": field(str, validator=validators.matches_re("[a-z]+"))},
+        FROM_OLD,
+    ),
+    "a range of numbers": (
+        {"a": float},
+        {"a": field(float, validator=validators.ge(0.0))},
+        FROM_OLD,
+    ),
+    "one of the texts": ({"a": Before}, {"a": field(str, validator=validators.in_({"a"}))}, NEVER),
+    "whole numbers of an enum": ({"a": Literal[1]}, {"a": tp.U32}, FROM_NEW),
     "a UUID that becomes text": ({"a": UUID}, {"a": str}, FROM_NEW),
 }
 

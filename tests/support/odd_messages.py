@@ -1,10 +1,10 @@
 """A category that is hard to describe: odd names and texts, and fields of every kind."""
 
 import enum
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import attrs
 from attrs import frozen, validators
@@ -77,6 +77,12 @@ class Everything(tp.Command["Equal"]):
     free: tp.Json = None
     nested: dict[str, tuple[float, ...]] = attrs.field(factory=dict)
     default: bool = False
+    root: Node = attrs.field(factory=lambda: Node(name="root"))
+    id: UUID = attrs.field(default=UUID(int=7))
+    since: datetime = datetime(2026, 1, 2, tzinfo=UTC)
+    made: UUID = attrs.field(factory=uuid4)
+    later: tp.U32 = attrs.field(default=attrs.Factory(lambda self: self.number, takes_self=True))
+    converted: float = attrs.field(default=1, converter=float)
     secret: str | None = tp.secret(default=None)
 
 

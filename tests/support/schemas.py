@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import tachikoma_proto as tp
+from support.odd_messages import odd
 from tachikoma_proto import schema
 from tachikoma_proto.schema import Mode
 
@@ -21,7 +22,11 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "tachikoma-deploy"
 sys.path.append(str(EXAMPLE / "src"))
 tachikoma_deploy: Any = import_module("tachikoma_deploy")
 
-REGISTRIES = {"built-in": tp.Registry(), "deploy": tp.Registry([tachikoma_deploy.deploy])}
+REGISTRIES = {
+    "built-in": tp.Registry(),
+    "deploy": tp.Registry([tachikoma_deploy.deploy]),
+    "odd": tp.Registry([odd]),
+}
 VERSIONS = st.builds(tachikoma_deploy.Version, *3 * [st.integers(0, 10**9 - 1)])
 TYPES = {tachikoma_deploy.Version: VERSIONS}
 
@@ -96,7 +101,10 @@ def _object(schema: Any, of: Any) -> st.SearchStrategy[Any]:
 
 def _string(schema: Any, _: Any) -> st.SearchStrategy[Any]:
     if "pattern" not in schema:
-        return st.text(_CHARACTERS, max_size=schema.get("maxLength"))
+        sizes = schema.get("minLength", 0), schema.get("maxLength")
+        return st.text(_CHARACTERS, min_size=sizes[0], max_size=sizes[1])
+    if schema.get("format") == "date":  # the pattern allows days that there are not
+        return st.dates().map(str)
     text = st.from_regex(re.compile(schema["pattern"][:-1] + r"\Z", re.ASCII))
     refused = schema.get("not", {}).get("pattern")
     return text.filter(lambda one: refused is None or not re.search(refused, one))
