@@ -1,4 +1,4 @@
-"""The link: whatever the transport does, the connection ends in order and nothing is left."""
+"""The connection driver: whatever a transport does, the connection ends and nothing is left."""
 
 import asyncio
 import sys
@@ -126,7 +126,7 @@ class TestClosing:
 
         session.handle_timeout = counted  # type: ignore[method-assign]
         await served.gone()
-        assert ticks == 2  # one asks, one gives up
+        assert ticks == 2  # one pings, one aborts
 
 
 class TestTime:

@@ -102,7 +102,7 @@ class ClientConfig:
         backoff_base: The delay before the first attempt, in seconds. Each further one is twice as
             long; a random part of up to a half is taken off each.
         backoff_max: The longest delay.
-        max_attempts: How often in a row it is tried; None never gives up.
+        max_attempts: How often in a row it is tried; None sets no limit.
         close_timeout: How many seconds the closing of a connection may take.
 
     Raises:
