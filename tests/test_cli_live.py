@@ -310,10 +310,15 @@ class TestWatch:
     ) -> None:
         messages = tp.Client.messages
 
-        async def with_notice(client: tp.Client) -> AsyncIterator[tp.OutgoingMessage[tp.Event]]:
-            yield tp.OutgoingMessage(type="client", payload=notice)
-            async for message in messages(client):
-                yield message  # type: ignore[misc]
+        def with_notice(client: tp.Client) -> AsyncIterator[tp.OutgoingMessage[Any]]:
+            stream = messages(client)  # opened at the call, as the real one is
+
+            async def noticing() -> AsyncIterator[tp.OutgoingMessage[Any]]:
+                yield tp.OutgoingMessage(type="client", payload=notice)
+                async for message in stream:
+                    yield message
+
+            return noticing()
 
         monkeypatch.setattr(tp.Client, "messages", with_notice)
         server.publish(progress(), to=3)
