@@ -1,5 +1,8 @@
 """Scalars of a category: what may stand in an annotation works, or is refused in ``scalar()``."""
 
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
+# What is declared here is often what type checkers refuse, too.
+
 import collections.abc
 import enum
 import json

@@ -1,5 +1,8 @@
 """Ranges of numbers all hold, and aliases of types stand for what they name."""
 
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
+# What is declared here is often what type checkers refuse, too.
+
 import sys
 from typing import Annotated, Any, NewType, Optional
 

@@ -66,7 +66,8 @@ def _restore(cls: type[TachikomaError], args: tuple[Any, ...]) -> TachikomaError
     error = cls.__new__(cls, *args)
     # Not the class's own constructor, which may take something else; but a ConnectionLostError has
     # an errno.
-    (OSError if isinstance(error, OSError) else Exception).__init__(error, *args)
+    base: Any = OSError if isinstance(error, OSError) else Exception
+    base.__init__(error, *args)
     return error
 
 

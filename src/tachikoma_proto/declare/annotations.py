@@ -546,7 +546,7 @@ def _refuse_unfit_default(cls: type, field: RecordField, records: Records) -> No
         )
     try:
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-            default = default.factory()
+            default = default.factory()  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(converter, attrs.Converter):
             default = converter(default, None, attribute)  # type: ignore[operator]
         elif converter is not None:

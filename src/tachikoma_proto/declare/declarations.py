@@ -122,7 +122,9 @@ def _replies(cls: type, where: str) -> Iterator[Any]:
         if origin is Command:
             yield from arguments
             continue
-        given = dict(zip(getattr(origin, "__parameters__", ()), arguments, strict=False))
+        given: dict[Any, Any] = dict(
+            zip(getattr(origin, "__parameters__", ()), arguments, strict=False)
+        )
         for reply in _replies(origin, where):
             yield given.get(reply, reply) if isinstance(reply, TypeVar) else reply
 
@@ -130,4 +132,4 @@ def _replies(cls: type, where: str) -> Iterator[Any]:
 def _without_default(reply: Any) -> Any:
     """Return the default of a type parameter that was left out, if it has one."""
     has_default = isinstance(reply, TypeVar) and getattr(reply, "has_default", bool)()
-    return reply.__default__ if has_default else reply  # which came with Python 3.13
+    return getattr(reply, "__default__") if has_default else reply  # noqa: B009 - new in Python 3.13
