@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -251,6 +252,25 @@ def test_defaults_stand_as_they_are_written() -> None:
         "id": "00000000-0000-0000-0000-000000000007",
         "since": "2026-01-02T00:00:00Z",
     }
+
+
+@pytest.mark.parametrize("name", REGISTRIES)
+def test_a_schema_of_one_definition_has_what_that_needs(name: str) -> None:
+    whole = document(name, "write")["$defs"]
+    for root in whole:
+        one = schema.json_schema(REGISTRIES[name], "write", root=root)
+        assert one["$ref"] == reference(quote(root))["$ref"]
+        assert {unquote(path) for path in references_in(one)} == {
+            f"#/$defs/{part}" for part in one["$defs"]
+        }
+        assert all(whole[part] == made for part, made in one["$defs"].items())
+    frame = schema.json_schema(REGISTRIES[name], root="StartMissionFrame")
+    assert set(frame["$defs"]) == {"StartMissionFrame", "StartMission", "uuid", "timestamp"}
+
+
+def test_a_root_is_a_definition() -> None:
+    with pytest.raises(LookupError, match="Nothing"):
+        schema.json_schema(tp.Registry(), root="Nothing")
 
 
 def test_a_mode_is_read_or_write() -> None:

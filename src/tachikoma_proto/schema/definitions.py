@@ -15,9 +15,9 @@ Rules:
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias, get_args
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tachikoma_proto.declare.declarations import (
     EVENT_PREFIX,
@@ -114,6 +114,9 @@ _TIMESTAMPS: Final[Mapping[Mode, Schema]] = {
     },
 }
 
+_HELD: Final = ("const", "default", "enum", "examples")
+"""Keywords that hold values and no schemas."""
+
 _NULL: Final[Schema] = {"type": "null"}
 
 _IN_INCOMING: Final = {
@@ -128,34 +131,70 @@ _IN_OUTGOING: Final = {
 }
 
 
-def json_schema(registry: Registry, mode: Mode = "read") -> dict[str, Any]:
-    """Describe every message of a registry as JSON Schema, 2020-12.
+def json_schema(
+    registry: Registry, mode: Mode = "read", *, root: str | None = None
+) -> dict[str, Any]:
+    """Describe the messages of a registry as JSON Schema, 2020-12.
 
     Args:
         registry: Which messages there are.
         mode: ``read`` for what is accepted, ``write`` for what is sent.
+        root: The definition that is wanted, such as ``StartMission`` or ``StartMissionFrame``; the
+            document then has only what that needs. Any frame if left out.
 
     Returns:
-        The document, of builtins. Its root is any frame; ``$defs`` has the parts by name:
-        ``ClientMessage``, ``ServerMessage``, ``StartMission``, ``StartMissionFrame``, ….
+        The document, of builtins. ``$defs`` has the parts by name: ``ClientMessage``,
+        ``ServerMessage``, ``StartMission``, ``StartMissionFrame``, ….
 
     Raises:
         ValueError: The mode is none of the two.
+        LookupError: No definition has the name that ``root`` gives.
 
     Example::
 
-        jsonschema.validate(frame, json_schema(Registry()))
+        jsonschema.validate(frame, json_schema(Registry(), root="ClientMessage"))
     """
     if mode not in get_args(Mode):
         raise ValueError("the mode of a schema is 'read' or 'write'")
-    return {
-        "$schema": DIALECT,
-        "$comment": f"mode: {mode}",
-        "title": f"Tachikoma messages, as they are {'read' if mode == 'read' else 'written'}",
-        "description": "One frame, from a client or from a server.",
-        "anyOf": [reference(CLIENT_MESSAGE), reference(SERVER_MESSAGE)],
-        "$defs": Definitions(registry, Names(registry), mode).all(),
-    }
+    definitions = Definitions(registry, Names(registry), mode).all()
+    head = {"$schema": DIALECT, "$comment": f"mode: {mode}"}
+    if root is None:
+        return {
+            **head,
+            "title": f"Tachikoma messages, as they are {'read' if mode == 'read' else 'written'}",
+            "description": "One frame, from a client or from a server.",
+            "anyOf": [reference(CLIENT_MESSAGE), reference(SERVER_MESSAGE)],
+            "$defs": definitions,
+        }
+    if root not in definitions:
+        raise LookupError(f"there is no definition {root!r}")
+    needed = _reachable(root, definitions)
+    parts = {name: one for name, one in definitions.items() if name in needed}
+    return {**head, **reference(root), "$defs": parts}
+
+
+def _reachable(root: str, definitions: Mapping[str, Schema]) -> set[str]:
+    """Return the names of a definition and of all that it refers to, however deep."""
+    found: set[str] = set()
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _references(definitions[name])
+    return found
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _references(one)
+    elif isinstance(schema, dict):
+        for keyword, value in schema.items():
+            if keyword == "$ref" and isinstance(value, str):
+                yield unquote(value.rpartition("/")[2])
+            elif keyword not in _HELD:
+                yield from _references(value)
 
 
 def reference(name: str) -> Schema:
