@@ -1,7 +1,8 @@
 """Declarations hand classes back with their own types, and extend what dispatch infers."""
 
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import assert_type
+from typing import Annotated, NewType, assert_type
 from uuid import UUID
 
 from attrs import frozen
@@ -15,8 +16,10 @@ from tachikoma_proto import (
     Command,
     Dispatcher,
     Event,
+    IntRange,
     Registry,
     Response,
+    secret,
 )
 
 deploy = Category("deploy", topic="deploys", key="deploy_id")
@@ -42,6 +45,45 @@ class StartDeploy(Command[DeployStatus]):
 @frozen(kw_only=True)
 class DeployStarted(Event):
     deploy_id: UUID
+
+
+Region = NewType("Region", str)
+Percent = NewType("Percent", int)
+
+
+@frozen(kw_only=True)
+class Login(Command[AckResponse]):
+    token: str = secret()
+    old_token: str | None = secret(default=None)
+    region: Region
+    share: Annotated[Percent, IntRange("percent", 0, 100)] = Percent(0)
+
+
+def a_secret_field_without_a_default_is_required(region: Region) -> None:
+    login = Login(token="t", region=region)
+    assert_type(login.token, str)
+    assert_type(login.old_token, str | None)
+    assert_type(login.region, Region)
+    assert_type(login.share, Percent)
+    Login(region=region)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Login(token=1, region=region)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Login(token="t", region="eu")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def scalars_are_ready_made_or_say_how_they_are_read_and_written(category: Category) -> None:
+    category.scalar(Decimal)
+    category.scalar(date)
+    category.scalar(timedelta)
+    category.scalar(Region, wire=str, read=Region, write=str, expected="a region")
+    category.scalar(set[str], wire=str, read=set, write="".join, expected="letters")
+    category.scalar(
+        bytes,
+        wire=int,
+        read=bytes.fromhex,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        write=lambda value: len(value),
+        expected="bytes",
+    )
+    category.scalar(bytes, wire=str)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 def classes_come_back_as_they_were(command: type[StartDeploy]) -> None:

@@ -191,7 +191,10 @@ class Codec:
 
             command = codec.structure_command("mission_start", {"mission_id": "67e5…"})
         """
-        declaration = self.registry.declaration_for(Sender.CLIENT, message_type)
+        is_text = isinstance(message_type, str)  # it may come from a peer's JSON as well
+        declaration = (
+            self.registry.declaration_for(Sender.CLIENT, message_type) if is_text else None
+        )
         if declaration is None or declaration.kind is not MessageKind.COMMAND:
             raise UnknownMessageError(errors=[FieldError("$.type", "the type of a command")])
         payload = {} if payload is None else payload

@@ -221,7 +221,7 @@ class Category:
     @overload
     def scalar(
         self,
-        cls: type[T],
+        cls: type[T] | Callable[[Any], T],  # to a type checker a NewType is a function
         *,
         wire: type[W],
         read: Callable[[W], T],

@@ -33,7 +33,8 @@ class Narrowing:
         max_size: The greatest number of characters or items, or None.
         pattern: The pattern of text, and how it is matched.
         options: The only values that are left, or None.
-        items: What is left of the items of an array.
+        items: What is left of the items of an array, or of the values of a map.
+        keys: What is left of the keys of a map.
     """
 
     low: Any = None
@@ -45,6 +46,13 @@ class Narrowing:
     pattern: tuple[Any, bool] | None = None
     options: Any = None
     items: "Narrowing | None" = None
+    keys: "Narrowing | None" = None
+
+    def bounds(self) -> tuple[Any, Any]:
+        """Return the lowest and the highest bound, included or not, or None where there is none."""
+        lows = [bound for bound in (self.low, self.above) if bound is not None]
+        highs = [bound for bound in (self.high, self.below) if bound is not None]
+        return max(lows, default=None), min(highs, default=None)
 
     def sizes(self, usual: int) -> tuple[int, int]:
         """Return the least and the greatest size.
@@ -126,6 +134,12 @@ def narrowing_of(validator: Callable[..., Any] | None, where: str) -> Narrowing:
     if name == "DeepIterable":
         outer = narrowing_of(held.iterable_validator, where)
         return attrs.evolve(outer, items=narrowing_of(held.member_validator, where))
+    if name == "DeepMapping":
+        return attrs.evolve(
+            narrowing_of(held.mapping_validator, where),
+            items=narrowing_of(held.value_validator, where),
+            keys=narrowing_of(held.key_validator, where),
+        )
     if name in ("InstanceOfValidator", "IsCallableValidator"):
         return Narrowing()
     raise LookupError(

@@ -9,7 +9,7 @@ Rules:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -140,12 +140,16 @@ _TIMES: Final = st.datetimes(
     datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.sampled_from(_ZONES)
 )
 
-READY_MADE_STRATEGIES: Final[Types] = {
-    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=6),
-    STANDARD.date: st.dates(),
-    timedelta: st.timedeltas(),
+_READY_MADE: Final[Mapping[Any, Callable[[Any, Any], st.SearchStrategy[Any]]]] = {
+    Decimal: partial(st.decimals, allow_nan=False, allow_infinity=False, places=6),
+    STANDARD.date: lambda low, high: st.dates(
+        STANDARD.date.min if low is None else low, STANDARD.date.max if high is None else high
+    ),
+    timedelta: lambda low, high: st.timedeltas(
+        timedelta.min if low is None else low, timedelta.max if high is None else high
+    ),
 }
-"""Strategies for the scalars of ``READY_MADE``, by their class."""
+"""What makes strategies for the scalars of ``READY_MADE`` between two bounds, by their class."""
 
 
 class _Maker:
@@ -192,6 +196,8 @@ class _Maker:
         if get_origin(annotation) in (Union, UnionType):
             (inner,) = (argument for argument in arguments if argument is not NoneType)
             return st.none() | self._of(inner, narrowing)
+        if narrowing.options is not None:
+            return st.sampled_from(list(narrowing.options))
         match shape:
             case Maybe(inner):  # with a range around it
                 return st.none() | self._leaf(inner, narrowing)
@@ -203,16 +209,15 @@ class _Maker:
                 return st.lists(items, min_size=least, max_size=most).map(container)
             case Map():
                 least, most = narrowing.sizes(5)
-                values = self._of(arguments[1], Narrowing())
-                return st.dictionaries(_TEXT, values, min_size=least, max_size=most)
+                keys = self._of(arguments[0], narrowing.keys or Narrowing())
+                values = self._of(arguments[1], narrowing.items or Narrowing())
+                return st.dictionaries(keys, values, min_size=least, max_size=most)
             case Record(cls):
                 return self.record(cls)
             case _:
                 return self._leaf(shape, narrowing)
 
     def _leaf(self, shape: Shape, narrowing: Narrowing) -> st.SearchStrategy[Any]:
-        if narrowing.options is not None:
-            return st.sampled_from(list(narrowing.options))
         match shape:
             case Text():
                 return _narrowed_text(narrowing)
@@ -231,7 +236,7 @@ class _Maker:
             case Choice():
                 return st.sampled_from([value for _, value in shape.members])
             case Custom() if shape.scalar in READY_MADE:
-                return READY_MADE_STRATEGIES[shape.type]
+                return _READY_MADE[shape.type](*narrowing.bounds())
             case _:
                 name = getattr(shape, "name", str(shape))
                 raise LookupError(f"{name} is a scalar of a category: pass types={{{name}: …}}")

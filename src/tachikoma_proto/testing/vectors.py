@@ -9,6 +9,7 @@ Rules:
 * A null in ``canonical`` is what is not written; a number is equal whether it has a fraction or
   not; ``true`` is no number.
 * A frame that is accepted is also read again, from what was written, as the same message.
+* A byte order mark, which editors put before a file, is passed over.
 * Blank lines are passed over. No vector at all is a failure.
 """
 
@@ -16,11 +17,13 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.errors import ProtocolError
 from tachikoma_proto.testing.source import Source, registry_of
+
+_BOM: Final = "\ufeff"
 
 
 def check_vectors(
@@ -48,13 +51,16 @@ def check_vectors(
         vectors = Path(vectors).read_text(encoding="utf-8").split("\n")
     wire = Codec(registry_of(source)) if codec is None else codec
     checked = [
-        _check(wire, number, line) for number, line in enumerate(vectors, start=1) if line.strip()
+        _check(wire, number, line.removeprefix(_BOM))
+        for number, line in enumerate(vectors, start=1)
+        if line.strip()
     ]
     failures = [f"  {failure}" for failure in checked if failure]
     if failures:
         head = f"{len(failures)} of {len(checked)} vectors fail:"
         raise AssertionError("\n".join([head, *failures]))
-    assert checked, "there are no vectors to check"
+    if not checked:
+        raise AssertionError("there are no vectors to check")
     return len(checked)
 
 
