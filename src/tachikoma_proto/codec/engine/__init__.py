@@ -1,0 +1,1 @@
+"""The compiled engine: C, and the plan that it goes by."""

@@ -1,0 +1,422 @@
+/* What the files of the engine share: the plan, compiled, and how a verdict travels.
+
+   Rules:
+
+   - The engine may only say yes. What it is not sure of, or refuses, it hands back, and the
+     converter decides. A function that cannot give its result returns NULL (or false), and the
+     reader's or writer's `verdict` says why.
+   - Everything that a plan refers to is owned by the Python tuples that it was compiled from. The
+     engine keeps those alive, and the structures below borrow from them.
+   - Nothing is global and nothing of a call is kept in the engine, so that code that is called
+     back may use the same engine again.
+   - A frame is UTF-8 text with a NUL behind it. No JSON token holds a NUL, so that nobody has to
+     look for the end of the text before he reads the next byte. */
+
+#ifndef TACHIKOMA_ENGINE_H
+#define TACHIKOMA_ENGINE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef Py_GIL_DISABLED
+#error "The engine relies on the GIL; without it, the converter does everything."
+#endif
+
+/* How deep objects and arrays may be nested; the frame itself is the first level. */
+enum { MAX_DEPTH = 128 };
+
+/* How many members a record may have, tags included: one bit for each. */
+enum { MAX_MEMBERS = 64 };
+
+typedef enum {
+    TAKEN,
+    REFUSED, /* it breaks a rule: the search for faults may begin */
+    UNSURE,  /* the converter decides */
+    RAISED,  /* a Python exception is set, which passes through */
+} Verdict;
+
+/* ---- Tables: from text to whatever belongs to it ---- */
+
+typedef struct {
+    const char *text; /* NULL where the place is free */
+    Py_ssize_t size;
+    const void *value;
+} TableEntry;
+
+typedef struct {
+    TableEntry *entries;
+    size_t mask; /* the number of entries, a power of two, less one */
+} Table;
+
+/* ---- Shapes: what may stand in a field ---- */
+
+typedef enum {
+    SHAPE_TEXT,
+    SHAPE_BOOLEAN,
+    SHAPE_UUID,
+    SHAPE_TIMESTAMP,
+    SHAPE_JSON,
+    SHAPE_INTEGER,
+    SHAPE_NUMBER,
+    SHAPE_CHOICE,
+    SHAPE_CUSTOM,
+    SHAPE_ARRAY,
+    SHAPE_MAP,
+    SHAPE_RECORD,
+    SHAPE_TYPE,    /* the message type, in an envelope */
+    SHAPE_PAYLOAD, /* the payload, in an envelope */
+} ShapeKind;
+
+typedef enum { CONTAINER_TUPLE, CONTAINER_LIST, CONTAINER_FROZENSET } Container;
+
+typedef struct Shape Shape;
+typedef struct Record Record;
+
+/* The integers that a field takes, by sign, so that both ends of 64 bits have their place. */
+typedef struct {
+    bool takes_negative;
+    bool takes_others;
+    uint64_t least_below_zero; /* of the negative ones, the magnitudes */
+    uint64_t most_below_zero;
+    uint64_t least;
+    uint64_t most;
+} Bounds;
+
+typedef struct {
+    PyObject *wire;   /* str or int */
+    PyObject *value;  /* what stands for it in Python */
+    const char *text; /* how it is written */
+    Py_ssize_t size;
+} ChoiceMember;
+
+typedef struct {
+    bool by_identity; /* an enum's members are; those of a Literal go by type and value */
+    Py_ssize_t count;
+    ChoiceMember *members;
+    Table by_text;
+} Choice;
+
+typedef struct {
+    PyObject *read;
+    PyObject *write;
+    PyObject *cls;
+    Shape *wire;
+} Custom;
+
+struct Shape {
+    ShapeKind kind;
+    bool is_optional; /* None stands for null */
+    union {
+        Bounds bounds;
+        double limit; /* not included */
+        Choice choice;
+        Custom custom;
+        struct {
+            Container container;
+            Shape *inner;
+        } array;
+        Shape *inner; /* of a map */
+        const Record *record;
+    } as;
+};
+
+/* ---- Records: attrs classes and their fields ---- */
+
+typedef enum {
+    MEMBER_TAG,      /* no field: may be missing, and must agree where it is there */
+    MEMBER_REQUIRED, /* a field without a default */
+    MEMBER_DEFAULT,  /* a field whose default is a value */
+    MEMBER_FACTORY,  /* a field whose default is made */
+    MEMBER_OPEN,     /* a field whose default only the class can tell */
+} MemberKind;
+
+typedef enum { ROLE_NONE, ROLE_ID, ROLE_TIMESTAMP, ROLE_REPLY_TO, ROLE_TYPE, ROLE_PAYLOAD } Role;
+
+typedef struct {
+    PyObject *name;
+    MemberKind kind;
+    Role role;           /* in an envelope */
+    Py_ssize_t offset;   /* of the slot that holds it; 0 where it has to be asked for */
+    PyObject *fallback;  /* the default, or what makes it */
+    const char *quoted;  /* the name as a JSON string */
+    Py_ssize_t quoted_size;
+    const char *prefix;  /* what stands before the value where it is written: ,"name": */
+    Py_ssize_t prefix_size;
+    const char *tag;
+    Py_ssize_t tag_size;
+    Shape shape;
+} Member;
+
+struct Record {
+    PyTypeObject *cls;
+    bool is_unsure; /* the converter reads and writes it */
+    bool is_direct; /* its instances may be made by filling their slots */
+    int count;
+    int tag_count; /* the tags are the first members */
+    uint64_t required; /* a bit for each member that must be there */
+    Member *members;
+    const char *opening; /* how its text begins: the brace and the tags */
+    Py_ssize_t opening_size;
+    PyObject *keywords; /* the names of its fields */
+};
+
+/* ---- Messages ---- */
+
+typedef enum {
+    MESSAGE_PLAIN,
+    MESSAGE_KEEPALIVE, /* may be bare */
+    MESSAGE_EVENTS,    /* its payload's tag says which event of a category it is */
+} MessageKind;
+
+/* What is read where a frame has a certain type. */
+typedef struct {
+    MessageKind kind;
+    PyObject *type;
+    const Record *record; /* of the payload, unless it is an event's */
+    Table events;         /* records by tag */
+    PyObject *category;
+} Incoming;
+
+/* One side's messages as they are read: their envelope, and what goes by which type. */
+typedef struct {
+    const Record *envelope;
+    Table types;
+    bool keeps_unknown;
+} Side;
+
+enum { IN_ENVELOPE = 1, IN_INCOMING = 2, IN_OUTGOING = 4 };
+
+/* How a payload of some class is written. */
+typedef struct {
+    PyTypeObject *cls;
+    const Record *record;
+    PyObject *type;
+    const char *quoted; /* the type as a JSON string */
+    Py_ssize_t quoted_size;
+    int envelopes;     /* which may carry it */
+    bool is_command;   /* sent by a client */
+    bool is_keepalive; /* written bare */
+} Outgoing;
+
+typedef struct Block Block;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *plan; /* owns what is borrowed; NULL once the collector has cleared the engine */
+    Block *blocks;  /* the memory of the structures */
+    Py_ssize_t max_size;
+    bool forbids_unknown;
+    bool has_ascii_names; /* whatever the plan itself brings into a frame is ASCII */
+
+    Record *records;
+    Py_ssize_t record_count;
+    Side client;
+    Side server;
+    Outgoing *outgoing; /* an open table by class */
+    size_t outgoing_mask;
+    const Record *envelopes[3]; /* Envelope, IncomingMessage, OutgoingMessage */
+    const Record *unknown_message;
+    const Record *unknown_event;
+
+    PyTypeObject *uuid_class;
+    Py_ssize_t uuid_int_offset;
+    Py_ssize_t uuid_safety_offset;
+    PyObject *uuid_safety;
+    PyObject *refusals; /* the exceptions by which called code refuses a value */
+    PyObject *urandom;
+    PyObject *now;
+    PyObject *time_names;     /* the namespace of the module `time` */
+    PyObject *datetime_names; /* and that of `datetime` */
+    PyObject *time_name;      /* the key "time" */
+    PyObject *datetime_name;  /* the key "datetime" */
+    PyCFunction clock;        /* what time.time ran when the module was loaded; NULL: unknown */
+    PyObject *unsure;
+    PyObject *refused;
+
+    const void *datetime_api;
+    unsigned char random[1024];
+    Py_ssize_t random_left;
+    long random_owner; /* the process that the random bytes belong to */
+} Engine;
+
+/* ---- Reading ---- */
+
+enum { LOCAL_ITEMS = 48 };
+
+/* A frame that is being read. Objects that are not yet in a container of their own are on a
+   stack, so that whoever gives up leaves them to be released in one place. */
+typedef struct {
+    Engine *engine;
+    const char *start;
+    const char *at;
+    const char *end;
+    int depth;
+    bool is_known_utf8;
+    Verdict verdict;
+    Py_ssize_t count;
+    Py_ssize_t capacity;
+    PyObject **items;
+    PyObject *local[LOCAL_ITEMS];
+} Reader;
+
+/* The inside of a JSON string, as it stands in the frame. */
+typedef struct {
+    const char *start;
+    Py_ssize_t size;
+    bool has_escapes;
+    bool is_ascii;
+} Span;
+
+/* A JSON number, as it stands in the frame. */
+typedef struct {
+    const char *start;
+    Py_ssize_t size;
+    bool is_negative;
+    bool is_integer;
+    bool is_exact; /* `digits` holds all of them */
+    int exponent;  /* of ten, by which `digits` is to be multiplied */
+    uint64_t digits;
+} Number;
+
+static inline PyObject *
+refuse(Reader *reader)
+{
+    reader->verdict = REFUSED;
+    return NULL;
+}
+
+static inline bool
+refused(Reader *reader)
+{
+    reader->verdict = REFUSED;
+    return false;
+}
+
+static inline PyObject *
+raised(Reader *reader)
+{
+    reader->verdict = RAISED;
+    return NULL;
+}
+
+/* ---- Writing ---- */
+
+/* Text that is being written, as UTF-8. */
+typedef struct {
+    Engine *engine;
+    char *data;
+    Py_ssize_t size;
+    Py_ssize_t capacity;
+    int depth;
+    bool is_ascii;
+    Verdict verdict;
+    char local[1024];
+} Writer;
+
+static inline bool
+doubt(Writer *writer)
+{
+    writer->verdict = UNSURE;
+    return false;
+}
+
+bool grow(Writer *writer, Py_ssize_t size);
+
+/* Make sure that some bytes have room. */
+static inline bool
+reserve(Writer *writer, Py_ssize_t size)
+{
+    return writer->capacity - writer->size >= size || grow(writer, size);
+}
+
+/* Write bytes that have room. */
+static inline void
+put(Writer *writer, const char *text, Py_ssize_t size)
+{
+    memcpy(writer->data + writer->size, text, (size_t)size);
+    writer->size += size;
+}
+
+static inline bool
+write_bytes(Writer *writer, const char *text, Py_ssize_t size)
+{
+    if (!reserve(writer, size)) {
+        return false;
+    }
+    put(writer, text, size);
+    return true;
+}
+
+static inline bool
+write_byte(Writer *writer, char byte)
+{
+    if (!reserve(writer, 1)) {
+        return false;
+    }
+    writer->data[writer->size++] = byte;
+    return true;
+}
+
+/* ---- Objects ---- */
+
+static inline PyObject **
+slot_of(PyObject *object, Py_ssize_t offset)
+{
+    return (PyObject **)((char *)object + offset);
+}
+
+/* plan.c */
+bool compile_plan(Engine *engine, PyObject *plan);
+void free_plan(Engine *engine);
+const void *find_in_table(const Table *table, const char *text, Py_ssize_t size);
+const Outgoing *find_outgoing(const Engine *engine, PyTypeObject *cls);
+
+/* scanner.c */
+bool scan_string(Reader *reader, Span *span);
+bool scan_number(Reader *reader, Number *number);
+bool skip_value(Reader *reader);
+PyObject *text_of(Reader *reader, const Span *span);
+
+/* numbers.c */
+bool number_as_double(const Number *number, double *value);
+PyObject *number_as_object(Reader *reader, const Number *number);
+bool write_double(Writer *writer, double value);
+bool write_unsigned(Writer *writer, uint64_t value);
+PyObject *int_of_128_bits(uint64_t high, uint64_t low);
+bool int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low);
+
+/* uuids.c */
+PyObject *read_uuid(Reader *reader, const Span *span);
+bool write_uuid(Writer *writer, PyObject *value);
+bool write_new_uuid(Writer *writer);
+void forget_random(Engine *engine);
+
+/* times.c */
+bool load_times(Engine *engine);
+PyCFunction present_clock(void);
+PyObject *read_timestamp(Reader *reader, const Span *span);
+bool write_timestamp(Writer *writer, PyObject *value);
+bool write_present(Writer *writer);
+
+/* objects.c */
+Verdict verdict_of_call(const Engine *engine);
+PyObject *make_instance(Reader *reader, const Record *record, Py_ssize_t base);
+PyObject *call_class(Reader *reader, const Record *record, Py_ssize_t base);
+bool push(Reader *reader, PyObject *object);
+bool reserve_items(Reader *reader, Py_ssize_t count);
+void drop_items(Reader *reader, Py_ssize_t base);
+
+/* reader.c */
+PyObject *read_frame(Engine *engine, const Side *side, PyObject *frame);
+
+/* writer.c */
+PyObject *write_payload_frame(Engine *engine, PyObject *payload, PyObject *reply_to, PyObject *id,
+                              PyObject *timestamp);
+PyObject *write_message_frame(Engine *engine, PyObject *message);
+
+#endif

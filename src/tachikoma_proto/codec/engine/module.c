@@ -1,0 +1,214 @@
+/* The module `tachikoma_proto.codec._engine`: the type Engine.
+
+   Rules:
+
+   - An engine is made of a plan and never changed. It keeps no message and no frame.
+   - What belongs to an interpreter is in the module's state, so that each has its own. One
+     without the GIL of the main one is not supported: there the converter does everything. */
+
+#include "engine.h"
+
+typedef struct {
+    PyTypeObject *engine_type;
+    PyCFunction clock;
+} State;
+
+static struct PyModuleDef engine_module;
+
+static State *
+state_of(PyTypeObject *cls)
+{
+    PyObject *module = PyType_GetModule(cls);
+    return module != NULL ? PyModule_GetState(module) : NULL;
+}
+
+static PyObject *
+engine_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"plan", "max_size", "forbid_unknown_fields", NULL};
+    PyObject *plan;
+    Py_ssize_t max_size;
+    int forbids_unknown;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$np", names, &PyTuple_Type, &plan, &max_size,
+                                     &forbids_unknown)) {
+        return NULL;
+    }
+    State *state = state_of(cls);
+    if (state == NULL) {
+        return NULL;
+    }
+    Engine *engine = (Engine *)cls->tp_alloc(cls, 0);
+    if (engine == NULL) {
+        return NULL;
+    }
+    engine->max_size = max_size;
+    engine->forbids_unknown = forbids_unknown;
+    engine->clock = state->clock;
+    if (!load_times(engine) || !compile_plan(engine, plan)) {
+        Py_DECREF(engine);
+        return NULL;
+    }
+    return (PyObject *)engine;
+}
+
+static int
+engine_traverse(Engine *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->plan);
+    return 0;
+}
+
+static int
+engine_clear(Engine *self)
+{
+    Py_CLEAR(self->plan);
+    return 0;
+}
+
+static void
+engine_dealloc(Engine *self)
+{
+    PyTypeObject *cls = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    engine_clear(self);
+    free_plan(self);
+    cls->tp_free(self);
+    Py_DECREF(cls);
+}
+
+/* An engine of which the collector has taken the plan serves nobody. */
+static bool
+is_alive(Engine *self)
+{
+    if (self->plan == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the engine was cleared by the garbage collector");
+        return false;
+    }
+    return true;
+}
+
+static PyObject *
+engine_decode_command(Engine *self, PyObject *frame)
+{
+    return is_alive(self) ? read_frame(self, &self->client, frame) : NULL;
+}
+
+static PyObject *
+engine_decode_server_message(Engine *self, PyObject *frame)
+{
+    return is_alive(self) ? read_frame(self, &self->server, frame) : NULL;
+}
+
+static PyObject *
+engine_encode(Engine *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "encode takes payload, reply_to, id and timestamp");
+        return NULL;
+    }
+    return is_alive(self) ? write_payload_frame(self, args[0], args[1], args[2], args[3]) : NULL;
+}
+
+static PyObject *
+engine_encode_message(Engine *self, PyObject *message)
+{
+    return is_alive(self) ? write_message_frame(self, message) : NULL;
+}
+
+static PyObject *
+engine_forget_random(Engine *self, PyObject *Py_UNUSED(ignored))
+{
+    forget_random(self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef engine_methods[] = {
+    {"decode_command", (PyCFunction)engine_decode_command, METH_O,
+     PyDoc_STR("decode_command($self, frame, /)\n--\n\n"
+               "Read what a client sent; a verdict where the engine does not.")},
+    {"decode_server_message", (PyCFunction)engine_decode_server_message, METH_O,
+     PyDoc_STR("decode_server_message($self, frame, /)\n--\n\n"
+               "Read what a server sent; a verdict where the engine does not.")},
+    {"encode", (PyCFunction)(void (*)(void))engine_encode, METH_FASTCALL,
+     PyDoc_STR("encode($self, payload, reply_to, id, timestamp, /)\n--\n\n"
+               "Write a payload; a verdict where the engine does not.")},
+    {"encode_message", (PyCFunction)engine_encode_message, METH_O,
+     PyDoc_STR("encode_message($self, envelope, /)\n--\n\n"
+               "Write a message in its envelope; a verdict where the engine does not.")},
+    {"forget_random", (PyCFunction)engine_forget_random, METH_NOARGS,
+     PyDoc_STR("forget_random($self, /)\n--\n\n"
+               "Throw away the randomness kept for ids, as a process does that was forked.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, PyDoc_STR("Engine(plan, *, max_size, forbid_unknown_fields)\n--\n\n"
+                          "Reads and writes the frames of a plan's messages.")},
+    {Py_tp_new, engine_new},
+    {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_traverse, engine_traverse},
+    {Py_tp_clear, engine_clear},
+    {Py_tp_methods, engine_methods},
+    {0, NULL},
+};
+
+static PyType_Spec engine_spec = {
+    .name = "tachikoma_proto.codec._engine.Engine",
+    .basicsize = sizeof(Engine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = engine_slots,
+};
+
+static int
+module_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    state->engine_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &engine_spec, NULL);
+    if (state->engine_type == NULL) {
+        return -1;
+    }
+    state->clock = present_clock();
+    return PyModule_AddType(module, state->engine_type);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+    Py_VISIT(state->engine_type);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    Py_CLEAR(state->engine_type);
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef engine_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_engine",
+    .m_doc = PyDoc_STR("Frames become messages, and messages frames, as a plan says."),
+    .m_size = sizeof(State),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+};
+
+PyMODINIT_FUNC
+PyInit__engine(void)
+{
+    return PyModuleDef_Init(&engine_module);
+}

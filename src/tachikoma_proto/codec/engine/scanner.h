@@ -1,0 +1,176 @@
+/* The small steps through a frame that every reading function takes. */
+
+#ifndef TACHIKOMA_SCANNER_H
+#define TACHIKOMA_SCANNER_H
+
+#include "engine.h"
+
+static inline bool
+is_space(char byte)
+{
+    return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
+}
+
+/* Go over white space, and tell what comes after it. */
+static inline char
+skip_space(Reader *reader)
+{
+    while (is_space(*reader->at)) {
+        reader->at++;
+    }
+    return *reader->at;
+}
+
+/* Go over white space and one character that must be there. */
+static inline bool
+expect(Reader *reader, char byte)
+{
+    if (skip_space(reader) != byte) {
+        return refused(reader);
+    }
+    reader->at++;
+    return true;
+}
+
+/* Go over a string's opening quote. */
+static inline bool
+expect_quote(Reader *reader)
+{
+    if (*reader->at != '"') {
+        return refused(reader);
+    }
+    reader->at++;
+    return true;
+}
+
+/* Go over one of `true`, `false` and `null`, of which the first letter was seen. The comparison
+   stops at the NUL behind the frame. */
+static inline bool
+expect_word(Reader *reader, const char *word)
+{
+    const char *at = reader->at;
+    while (*word != '\0') {
+        if (*at++ != *word++) {
+            return refused(reader);
+        }
+    }
+    reader->at = at;
+    return true;
+}
+
+static inline bool
+enter(Reader *reader)
+{
+    if (++reader->depth > MAX_DEPTH) {
+        return refused(reader);
+    }
+    return true;
+}
+
+static inline void
+leave(Reader *reader)
+{
+    reader->depth--;
+}
+
+/* After a value in an object or an array: tell whether another one follows. */
+typedef enum { NEXT_NONE, NEXT_ANOTHER, NEXT_FAULT } Next;
+
+static inline Next
+next_after(Reader *reader, char closing)
+{
+    char byte = skip_space(reader);
+    if (byte == ',') {
+        reader->at++;
+        skip_space(reader);
+        return NEXT_ANOTHER;
+    }
+    if (byte == closing) {
+        reader->at++;
+        return NEXT_NONE;
+    }
+    reader->verdict = REFUSED;
+    return NEXT_FAULT;
+}
+
+static inline bool
+is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* Eight bytes at a time: plain C does here what vector instructions would do. */
+
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static inline uint64_t
+load_8(const char *at)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, 8);
+    return bytes;
+}
+
+/* Mark the bytes with which a run of plain text ends: quotes, backslashes, control characters.
+   The lowest mark is exact; above it, there may be marks too many. */
+static inline uint64_t
+stops_in(uint64_t bytes)
+{
+    uint64_t quotes = bytes ^ EACH_BYTE('"');
+    uint64_t slashes = bytes ^ EACH_BYTE('\\');
+    uint64_t found = ((quotes - EACH_BYTE(1)) & ~quotes) | ((slashes - EACH_BYTE(1)) & ~slashes) |
+                     ((bytes - EACH_BYTE(0x20)) & ~bytes);
+    return found & EACH_BYTE(0x80);
+}
+
+/* ---- The keys of an object that no record names, to find those that are repeated ---- */
+
+enum { FEW_KEYS = 8 };
+
+typedef struct {
+    int count;
+    PyObject *more; /* a set, once there are many, or one that has escapes */
+    Span few[FEW_KEYS];
+} Keys;
+
+bool add_key(Reader *reader, Keys *keys, const Span *key);
+
+static inline void
+start_keys(Keys *keys)
+{
+    keys->count = 0;
+    keys->more = NULL;
+}
+
+static inline void
+release_keys(Keys *keys)
+{
+    Py_CLEAR(keys->more);
+}
+
+/* ---- Text without its escapes ---- */
+
+/* Where a string goes when its escapes are resolved. */
+typedef struct {
+    char *data;
+    char local[256];
+} Scratch;
+
+/* Resolve the escapes of a string; `plain` then lies in the scratch. */
+bool unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain);
+
+static inline void
+release_scratch(Scratch *scratch)
+{
+    if (scratch->data != scratch->local) {
+        PyMem_Free(scratch->data);
+    }
+}
+
+static inline bool
+is_span(const Span *span, const char *text, Py_ssize_t size)
+{
+    return span->size == size && memcmp(span->start, text, (size_t)size) == 0;
+}
+
+#endif
