@@ -145,6 +145,8 @@ typedef struct {
     PyObject *fallback;  /* the default, or what makes it */
     const char *quoted;  /* the name as a JSON string */
     Py_ssize_t quoted_size;
+    uint64_t head;       /* its first eight bytes, or all with zeros behind, as they lie in memory */
+    uint64_t head_mask;  /* the bits of it that count */
     const char *prefix;  /* what stands before the value where it is written: ,"name": */
     Py_ssize_t prefix_size;
     const char *tag;
@@ -180,6 +182,7 @@ typedef struct {
     const Record *record; /* of the payload, unless it is an event's */
     Table events;         /* records by tag */
     PyObject *category;
+    const Record *tags;   /* of an event's payload: those that all the events have */
 } Incoming;
 
 /* One side's messages as they are read: their envelope, and what goes by which type. */
@@ -391,7 +394,8 @@ PyObject *int_of_128_bits(uint64_t high, uint64_t low);
 bool int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low);
 
 /* uuids.c */
-PyObject *read_uuid(Reader *reader, const Span *span);
+PyObject *uuid_of(Reader *reader, const Span *span);
+PyObject *usual_uuid(Reader *reader, bool *is_usual);
 bool write_uuid(Writer *writer, PyObject *value);
 bool write_new_uuid(Writer *writer);
 void forget_random(Engine *engine);
@@ -399,7 +403,8 @@ void forget_random(Engine *engine);
 /* times.c */
 bool load_times(Engine *engine);
 PyCFunction present_clock(void);
-PyObject *read_timestamp(Reader *reader, const Span *span);
+PyObject *timestamp_of(Reader *reader, const Span *span);
+PyObject *usual_timestamp(Reader *reader, bool *is_usual);
 bool write_timestamp(Writer *writer, PyObject *value);
 bool write_present(Writer *writer);
 

@@ -148,6 +148,94 @@ write_unsigned(Writer *writer, uint64_t value)
     return write_bytes(writer, start, digits + sizeof digits - start);
 }
 
+typedef struct {
+    uint64_t high;
+    uint64_t low;
+} Wide;
+
+/* Multiply two numbers of 64 bits. */
+static Wide
+multiply(uint64_t one, uint64_t other)
+{
+    uint64_t a = one >> 32, b = one & UINT32_MAX;
+    uint64_t c = other >> 32, d = other & UINT32_MAX;
+    uint64_t middle = b * c + (b * d >> 32);
+    uint64_t rest = a * d + (middle & UINT32_MAX);
+    Wide product = {a * c + (middle >> 32) + (rest >> 32), rest << 32 | (b * d & UINT32_MAX)};
+    return product;
+}
+
+/* Find the integer nearest to a double times a power of ten, the even one of two, exactly: the double is `mantissa`
+   times two to the power of -`shift`. Tell whether it lies near enough to read as the double,
+   which it does when it is less than half of the mantissa's last unit away. */
+static bool
+nearest_digits(uint64_t mantissa, int shift, int power, uint64_t *digits)
+{
+    static const uint64_t FIVES[] = {
+        UINT64_C(1),
+        UINT64_C(5),
+        UINT64_C(25),
+        UINT64_C(125),
+        UINT64_C(625),
+        UINT64_C(3125),
+        UINT64_C(15625),
+        UINT64_C(78125),
+        UINT64_C(390625),
+        UINT64_C(1953125),
+        UINT64_C(9765625),
+        UINT64_C(48828125),
+        UINT64_C(244140625),
+        UINT64_C(1220703125),
+        UINT64_C(6103515625),
+        UINT64_C(30517578125),
+        UINT64_C(152587890625),
+        UINT64_C(762939453125),
+        UINT64_C(3814697265625),
+        UINT64_C(19073486328125),
+        UINT64_C(95367431640625),
+    };
+    /* mantissa * 10**power / 2**shift = product / 2**places */
+    Wide product = multiply(mantissa, FIVES[power]);
+    int places = shift - power;
+    if (places < 1 || places > 62) {
+        return false;
+    }
+    uint64_t below = product.low & ((UINT64_C(1) << places) - 1);
+    uint64_t half = UINT64_C(1) << (places - 1);
+    uint64_t floor = product.high << (64 - places) | product.low >> places;
+    bool is_up = below > half || (below == half && (floor & 1) != 0);
+    uint64_t distance = is_up ? (UINT64_C(1) << places) - below : below;
+    *digits = floor + is_up;
+    return distance < FIVES[power] / 2 + 1;
+}
+
+/* Find the shortest decimal, of 16 or 17 digits, that reads as a double of a middling size which
+   has none of 15; among those, the nearest. */
+static bool
+long_decimal(double value, uint64_t *digits, int *places)
+{
+    int exponent;
+    double fraction = frexp(value, &exponent); /* at least 0.5, less than 1 */
+    uint64_t mantissa = (uint64_t)ldexp(fraction, 53);
+    if (mantissa == UINT64_C(1) << 52) {
+        return false; /* the doubles below it are nearer */
+    }
+    int power = 0;
+    while (value * POWERS[power] < 1e15) {
+        power++;
+    }
+    for (; power <= 20; power++) {
+        if (nearest_digits(mantissa, 53 - exponent, power, digits)) {
+            *places = power;
+            return *digits < UINT64_C(100000000000000000);
+        }
+        if (*digits >= UINT64_C(10000000000000000)) {
+            return false;
+        }
+    }
+    return false;
+}
+
 /* Find the decimal of at most 15 digits that reads as a double: it is the shortest, since no two
    of them read as the same. `*places` of its digits stand behind the point. */
 static bool
@@ -227,7 +315,8 @@ write_double(Writer *writer, double value)
     int places;
     /* From here to there `repr` writes without an exponent. */
     if (ROUNDS_ONCE && magnitude >= 1e-4 && magnitude < 1e15 &&
-        short_decimal(magnitude, &digits, &places)) {
+        (short_decimal(magnitude, &digits, &places) ||
+         long_decimal(magnitude, &digits, &places))) {
         return (value > 0 || write_byte(writer, '-')) && write_decimal(writer, digits, places);
     }
     char *text = PyOS_double_to_string(value, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
@@ -239,6 +328,87 @@ write_double(Writer *writer, double value)
     PyMem_Free(text);
     return is_written;
 }
+
+/* ---- Integers of 128 bits ---- */
+
+#if PYLONG_BITS_IN_DIGIT == 30 && PY_VERSION_HEX < 0x030E0000
+#define KNOWS_DIGITS 1 /* of Python's integers, each of 30 bits, the lowest first */
+#endif
+
+#ifdef KNOWS_DIGITS
+
+enum { DIGITS = 5 };
+
+static inline void
+split_digits(uint64_t high, uint64_t low, digit *digits)
+{
+    digits[0] = (digit)(low & 0x3FFFFFFF);
+    digits[1] = (digit)(low >> 30 & 0x3FFFFFFF);
+    digits[2] = (digit)((low >> 60 | high << 4) & 0x3FFFFFFF);
+    digits[3] = (digit)(high >> 26 & 0x3FFFFFFF);
+    digits[4] = (digit)(high >> 56);
+}
+
+/* Make an int of its 128 bits. */
+PyObject *
+int_of_128_bits(uint64_t high, uint64_t low)
+{
+    digit digits[DIGITS];
+    split_digits(high, low, digits);
+    if (digits[DIGITS - 1] == 0) { /* which is not allowed at the end */
+        unsigned char bytes[16];
+        for (int i = 0; i < 8; i++) {
+            bytes[i] = (unsigned char)(low >> 8 * i);
+            bytes[8 + i] = (unsigned char)(high >> 8 * i);
+        }
+        return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 0);
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    return (PyObject *)_PyLong_FromDigits(0, DIGITS, digits);
+#else
+    PyLongObject *made = _PyLong_New(DIGITS);
+    if (made != NULL) {
+        memcpy(made->ob_digit, digits, sizeof digits);
+    }
+    return (PyObject *)made;
+#endif
+}
+
+/* Take the bits of an int; false, without an exception, where it has more than 128 or is below
+   zero, or is no int. */
+bool
+int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low)
+{
+    digit digits[DIGITS] = {0};
+    if (!PyLong_CheckExact(value)) {
+        return false;
+    }
+    const PyLongObject *number = (const PyLongObject *)value;
+#if PY_VERSION_HEX >= 0x030C0000
+    /* The lowest bits tell the sign: 0 is positive, 1 is zero, 2 is negative. */
+    Py_ssize_t count = (Py_ssize_t)(number->long_value.lv_tag >> 3);
+    const digit *held = number->long_value.ob_digit;
+    bool is_negative = (number->long_value.lv_tag & 3) == 2;
+#else
+    Py_ssize_t count = Py_SIZE(number);
+    const digit *held = number->ob_digit;
+    bool is_negative = count < 0;
+#endif
+    if (is_negative || count > DIGITS) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        digits[i] = held[i];
+    }
+    if (digits[4] > 0xFF) {
+        return false;
+    }
+    *low = (uint64_t)digits[0] | (uint64_t)digits[1] << 30 | (uint64_t)digits[2] << 60;
+    *high = (uint64_t)digits[2] >> 4 | (uint64_t)digits[3] << 26 | (uint64_t)digits[4] << 56;
+    return true;
+}
+
+#else
 
 static uint64_t
 load_big_endian(const unsigned char *bytes)
@@ -259,7 +429,6 @@ store_big_endian(unsigned char *bytes, uint64_t value)
     }
 }
 
-/* Make an int of its 128 bits. */
 PyObject *
 int_of_128_bits(uint64_t high, uint64_t low)
 {
@@ -273,8 +442,6 @@ int_of_128_bits(uint64_t high, uint64_t low)
 #endif
 }
 
-/* Take the bits of an int; false, without an exception, where it has more than 128 or is below
-   zero, or is no int. */
 bool
 int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low)
 {
@@ -300,3 +467,5 @@ int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low)
     *low = load_big_endian(bytes + 8);
     return true;
 }
+
+#endif

@@ -351,6 +351,9 @@ compile_member(Engine *engine, const Record *record, PyObject *given, Member *me
         return false;
     }
     note_text(engine, member->prefix, member->prefix_size);
+    size_t head_size = member->quoted_size < 8 ? (size_t)member->quoted_size : 8;
+    memcpy(&member->head, member->quoted, head_size);
+    memset(&member->head_mask, 0xFF, head_size);
     if (kind < MEMBER_TAG || kind > MEMBER_OPEN || role < ROLE_NONE || role > ROLE_PAYLOAD) {
         PyErr_SetString(PyExc_ValueError, "no such kind of member");
         return false;
@@ -469,7 +472,8 @@ compile_events(Engine *engine, PyObject *given, Incoming *incoming)
     return true;
 }
 
-/* Compile what goes by a message type: (type, kind, record), or (type, kind, category, events). */
+/* Compile what goes by a message type: (type, kind, record, None, None), or
+   (type, kind, record of the tags, category, events). */
 static bool
 compile_incoming(Engine *engine, PyObject *given, Side *side)
 {
@@ -482,14 +486,16 @@ compile_incoming(Engine *engine, PyObject *given, Side *side)
         return false;
     }
     incoming->kind = (MessageKind)kind;
-    if (incoming->kind == MESSAGE_EVENTS) {
-        if (!PyTuple_Check(events) || !compile_events(engine, events, incoming)) {
-            return false;
-        }
+    const Record *record = record_at(engine, index);
+    if (record == NULL) {
+        return false;
+    }
+    if (incoming->kind != MESSAGE_EVENTS) {
+        incoming->record = record;
     }
     else {
-        incoming->record = record_at(engine, index);
-        if (incoming->record == NULL) {
+        incoming->tags = record;
+        if (!PyTuple_Check(events) || !compile_events(engine, events, incoming)) {
             return false;
         }
     }

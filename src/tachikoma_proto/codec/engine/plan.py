@@ -149,8 +149,8 @@ class _Planner:
             )
         )
         unknown = [self._add(_kept(cls)) for cls in (UnknownMessage, UnknownEvent)]
-        client = (incoming, False, tuple(self._messages(Sender.CLIENT)))
-        server = (outgoing, True, (*self._messages(Sender.SERVER), *self._events()))
+        client = incoming, False, tuple(self._messages(Sender.CLIENT))
+        server = outgoing, True, (*self._messages(Sender.SERVER), *self._events())
         return (
             tuple(self._records),
             client,
@@ -188,8 +188,10 @@ class _Planner:
             if spec.kind is MessageKind.EVENT:
                 _, events = categories.setdefault(spec.category, (spec.message_type, []))
                 events.append((spec.tag, self._indices[spec.cls]))
+        tags = [_member(name, _Member.TAG, ("text",), "") for name in ("category", "event")]
+        record = self._add((object, False, tuple(tags), "{", ()))
         for category, (message_type, events) in categories.items():
-            yield message_type, _Message.EVENTS, -1, category, tuple(events)
+            yield message_type, _Message.EVENTS, record, category, tuple(events)
 
     def _written(self) -> Iterable[Tuple]:
         for cls, index in self._indices.items():

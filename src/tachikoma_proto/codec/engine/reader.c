@@ -51,6 +51,22 @@ read_inside(Reader *reader, ReadSpan read)
 }
 
 static PyObject *
+read_uuid(Reader *reader)
+{
+    bool is_usual;
+    PyObject *uuid = usual_uuid(reader, &is_usual);
+    return is_usual ? uuid : read_inside(reader, uuid_of);
+}
+
+static PyObject *
+read_timestamp(Reader *reader)
+{
+    bool is_usual;
+    PyObject *moment = usual_timestamp(reader, &is_usual);
+    return is_usual ? moment : read_inside(reader, timestamp_of);
+}
+
+static PyObject *
 read_word(Reader *reader, const char *word, PyObject *value)
 {
     return expect_word(reader, word) ? Py_NewRef(value) : NULL;
@@ -386,23 +402,40 @@ search_member(const Record *record, int next, const Span *key)
     return MEMBER_UNKNOWN;
 }
 
+/* Tell whether the name of a member comes next. */
+static inline bool
+is_key(const Reader *reader, const Member *member)
+{
+    const char *at = reader->at;
+    Py_ssize_t size = member->quoted_size;
+    if (reader->end - at < 8 || reader->end - at < size ||
+        (load_8(at) & member->head_mask) != member->head) {
+        return false;
+    }
+    for (Py_ssize_t i = 8; i < size; i += 8) {
+        if (size - i < 8) { /* the last eight bytes, whatever of them was compared before */
+            return load_8(at + size - 8) == load_8(member->quoted + size - 8);
+        }
+        if (load_8(at + i) != load_8(member->quoted + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Read a key and the colon behind it; tell which member of a record it names. */
-static int
+static inline int
 read_key(Reader *reader, const Record *record, int next, Span *key)
 {
-    if (next < record->count) {
-        const Member *expected = &record->members[next];
-        if (reader->end - reader->at > expected->quoted_size &&
-            memcmp(reader->at, expected->quoted, (size_t)expected->quoted_size) == 0) {
-            reader->at += expected->quoted_size;
-            if (*reader->at != ':' && skip_space(reader) != ':') {
-                reader->verdict = REFUSED;
-                return MEMBER_FAULT;
-            }
-            reader->at++;
-            skip_space(reader);
-            return next;
+    if (next < record->count && is_key(reader, &record->members[next])) {
+        reader->at += record->members[next].quoted_size;
+        if (*reader->at != ':' && skip_space(reader) != ':') {
+            reader->verdict = REFUSED;
+            return MEMBER_FAULT;
         }
+        reader->at++;
+        skip_space(reader);
+        return next;
     }
     int found;
     if (!expect_quote(reader) || !scan_string(reader, key)) {
@@ -573,9 +606,9 @@ read_value(Reader *reader, const Shape *shape)
     case SHAPE_BOOLEAN:
         return read_boolean(reader);
     case SHAPE_UUID:
-        return read_inside(reader, read_uuid);
+        return read_uuid(reader);
     case SHAPE_TIMESTAMP:
-        return read_inside(reader, read_timestamp);
+        return read_timestamp(reader);
     case SHAPE_JSON:
         return read_json(reader);
     case SHAPE_INTEGER:
@@ -664,6 +697,16 @@ read_type(Reader *reader, Frame *frame, Py_ssize_t base)
     return true;
 }
 
+/* The places of the tags among the members of an event. */
+enum { TAG_CATEGORY, TAG_EVENT };
+
+static const Record *
+refuse_record(Reader *reader)
+{
+    reader->verdict = REFUSED;
+    return NULL;
+}
+
 /* Find out which event a payload is, having gone over its brace. Where its tags come first, as they
    should, reading goes on behind them: `*seen` tells which. Otherwise it starts again. */
 static const Record *
@@ -679,44 +722,39 @@ find_event(Reader *reader, Frame *frame, uint64_t *seen)
         reader->verdict = RAISED;
         return NULL;
     }
-    skip_space(reader);
+    if (skip_space(reader) == '}') {
+        return refuse_record(reader);
+    }
+    int next = 0;
     for (;;) {
         Span key, tag;
-        if (!expect_quote(reader) || !scan_string(reader, &key) || !expect(reader, ':')) {
+        int i = read_key(reader, incoming->tags, next, &key);
+        if (i == MEMBER_FAULT) {
             return NULL;
         }
-        skip_space(reader);
-        if (key.has_escapes) { /* which nobody writes in a key, unless to trip us up */
-            reader->verdict = UNSURE;
-            return NULL;
-        }
-        if (is_span(&key, "event", 5)) {
+        next = i + 1;
+        if (i == TAG_EVENT) {
             if (!expect_quote(reader) || !scan_string(reader, &tag)) {
                 return NULL;
             }
-            const Record *record = NULL;
-            if (tag.has_escapes) {
+            if (tag.has_escapes) { /* which nobody writes in a tag, unless to trip us up */
                 reader->verdict = UNSURE;
                 return NULL;
             }
-            record = find_in_table(&incoming->events, tag.start, tag.size);
-            if (record == NULL) {
-                frame->is_unknown = true;
-            }
-            if (is_leading) {
-                *seen |= 2;
-            }
-            else {
+            const Record *record = find_in_table(&incoming->events, tag.start, tag.size);
+            frame->is_unknown = record == NULL;
+            *seen |= UINT64_C(1) << TAG_EVENT;
+            if (!is_leading) {
                 *seen = 0;
                 reader->at = start;
             }
             return record;
         }
-        if (is_leading && *seen == 0 && is_span(&key, "category", 8)) {
+        if (i == TAG_CATEGORY && is_leading && *seen == 0) {
             if (!check_tag(reader, category, category_size)) {
                 return NULL;
             }
-            *seen = 1;
+            *seen = UINT64_C(1) << TAG_CATEGORY;
         }
         else {
             is_leading = false;
@@ -725,8 +763,7 @@ find_event(Reader *reader, Frame *frame, uint64_t *seen)
             }
         }
         if (next_after(reader, '}') != NEXT_ANOTHER) {
-            reader->verdict = REFUSED;
-            return NULL;
+            return refuse_record(reader);
         }
     }
 }
@@ -1139,6 +1176,30 @@ read_text_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t s
     return made != NULL ? made : answer(engine, reader.verdict);
 }
 
+static PyObject *
+read_str_frame(Engine *engine, const Side *side, PyObject *frame)
+{
+    if (PyUnicode_GET_LENGTH(frame) > engine->max_size) {
+        return answer(engine, UNSURE);
+    }
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyUnicode_READY(frame) < 0) {
+        return NULL;
+    }
+#endif
+    if (PyUnicode_IS_ASCII(frame)) {
+        return read_text_frame(engine, side, (const char *)PyUnicode_1BYTE_DATA(frame),
+                               PyUnicode_GET_LENGTH(frame), true);
+    }
+    Utf8 utf8;
+    Verdict verdict = utf8_of_text(frame, &utf8);
+    PyObject *made = verdict == TAKEN
+                         ? read_text_frame(engine, side, utf8.data, utf8.size, true)
+                         : answer(engine, verdict);
+    release_utf8(&utf8);
+    return made;
+}
+
 /* Read a frame: give the message, or what the engine has to say instead. */
 PyObject *
 read_frame(Engine *engine, const Side *side, PyObject *frame)
@@ -1148,19 +1209,7 @@ read_frame(Engine *engine, const Side *side, PyObject *frame)
         return NULL;
     }
     if (PyUnicode_CheckExact(frame)) {
-        if (PyUnicode_GET_LENGTH(frame) > engine->max_size) {
-            return answer(engine, UNSURE);
-        }
-        Py_ssize_t size;
-        const char *text = PyUnicode_AsUTF8AndSize(frame, &size);
-        if (text == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-                return NULL;
-            }
-            PyErr_Clear(); /* a lone surrogate */
-            return answer(engine, REFUSED);
-        }
-        return read_text_frame(engine, side, text, size, true);
+        return read_str_frame(engine, side, frame);
     }
     if (PyBytes_CheckExact(frame)) {
         return read_text_frame(engine, side, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame),

@@ -94,30 +94,6 @@ hex_unit(const char *at)
     return unit;
 }
 
-static char *
-put_code_point(char *to, uint32_t point)
-{
-    if (point < 0x80) {
-        *to++ = (char)point;
-    }
-    else if (point < 0x800) {
-        *to++ = (char)(0xC0 | point >> 6);
-        *to++ = (char)(0x80 | (point & 0x3F));
-    }
-    else if (point < 0x10000) {
-        *to++ = (char)(0xE0 | point >> 12);
-        *to++ = (char)(0x80 | (point >> 6 & 0x3F));
-        *to++ = (char)(0x80 | (point & 0x3F));
-    }
-    else {
-        *to++ = (char)(0xF0 | point >> 18);
-        *to++ = (char)(0x80 | (point >> 12 & 0x3F));
-        *to++ = (char)(0x80 | (point >> 6 & 0x3F));
-        *to++ = (char)(0x80 | (point & 0x3F));
-    }
-    return to;
-}
-
 /* Resolve the `\u` escape at a place, with the second half of a pair; give what comes after. */
 static const char *
 resolve_unicode(const char *at, uint32_t *point)
@@ -201,7 +177,7 @@ resolve_escapes(Reader *reader, const Span *span, char *to, bool *is_ascii)
                 return NULL;
             }
             *is_ascii = *is_ascii && point < 0x80;
-            to = put_code_point(to, point);
+            to = put_utf8(to, point);
         }
         else {
             char plain = simple_escape(at[1]);
@@ -220,8 +196,8 @@ bool
 unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain)
 {
     scratch->data = scratch->local;
-    if (span->size > (Py_ssize_t)sizeof scratch->local) {
-        scratch->data = PyMem_Malloc((size_t)span->size);
+    if (span->size >= (Py_ssize_t)sizeof scratch->local) {
+        scratch->data = PyMem_Malloc((size_t)span->size + 1);
         if (scratch->data == NULL) {
             scratch->data = scratch->local;
             PyErr_NoMemory();
@@ -235,6 +211,7 @@ unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain)
         release_scratch(scratch);
         return false;
     }
+    *end = '\0';
     plain->start = scratch->data;
     plain->size = end - scratch->data;
     plain->has_escapes = false;
@@ -247,10 +224,10 @@ plain_text_of(Reader *reader, const Span *span)
 {
     PyObject *text;
     if (span->is_ascii) {
-        text = PyUnicode_New(span->size, 127);
-        if (text != NULL) {
-            memcpy(PyUnicode_1BYTE_DATA(text), span->start, (size_t)span->size);
-        }
+        text = text_of_ascii(span->start, span->size);
+    }
+    else if (reader->is_known_utf8) {
+        text = text_of_utf8(span->start, span->size);
     }
     else {
         text = PyUnicode_DecodeUTF8(span->start, span->size, NULL);

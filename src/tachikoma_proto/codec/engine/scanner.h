@@ -4,6 +4,7 @@
 #define TACHIKOMA_SCANNER_H
 
 #include "engine.h"
+#include "text.h"
 
 static inline bool
 is_space(char byte)
@@ -97,30 +98,6 @@ static inline bool
 is_digit(char byte)
 {
     return byte >= '0' && byte <= '9';
-}
-
-/* Eight bytes at a time: plain C does here what vector instructions would do. */
-
-#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-static inline uint64_t
-load_8(const char *at)
-{
-    uint64_t bytes;
-    memcpy(&bytes, at, 8);
-    return bytes;
-}
-
-/* Mark the bytes with which a run of plain text ends: quotes, backslashes, control characters.
-   The lowest mark is exact; above it, there may be marks too many. */
-static inline uint64_t
-stops_in(uint64_t bytes)
-{
-    uint64_t quotes = bytes ^ EACH_BYTE('"');
-    uint64_t slashes = bytes ^ EACH_BYTE('\\');
-    uint64_t found = ((quotes - EACH_BYTE(1)) & ~quotes) | ((slashes - EACH_BYTE(1)) & ~slashes) |
-                     ((bytes - EACH_BYTE(0x20)) & ~bytes);
-    return found & EACH_BYTE(0x80);
 }
 
 /* ---- The keys of an object that no record names, to find those that are repeated ---- */

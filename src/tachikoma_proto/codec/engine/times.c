@@ -98,46 +98,58 @@ into_utc(Moment *moment, int offset_minutes)
     return moment->year >= 1 && moment->year <= 9999;
 }
 
-/* Read what comes after the seconds: a fraction, if any, and the offset. */
-static bool
-parse_tail(const char *at, const char *end, Moment *moment, int *offset)
+/* Read what comes after the seconds: a fraction, if any, and the offset. Give what comes after
+   that; NULL where it is not of that form. It ends before the NUL behind the text. */
+static inline const char *
+parse_tail(const char *at, Moment *moment, int *offset)
 {
-    if (at < end && *at == '.') {
-        int count = 0;
+    if (*at == '.') {
+        const char *first = ++at;
         int micros = 0;
-        for (at++; at < end && is_digit(*at); at++, count++) {
-            if (count < 6) {
-                micros = micros * 10 + (*at - '0');
-            }
-        }
-        if (count == 0) {
-            return false;
+        int count = 0;
+        for (; is_digit(*at) && count < 6; at++, count++) {
+            micros = micros * 10 + (*at - '0');
         }
         for (; count < 6; count++) {
             micros *= 10;
         }
+        while (is_digit(*at)) {
+            at++;
+        }
+        if (at == first) {
+            return NULL;
+        }
         moment->microsecond = micros;
     }
-    if (end - at == 1 && (*at == 'Z' || *at == 'z')) {
+    if (*at == 'Z' || *at == 'z') {
         *offset = 0;
-        return true;
+        return at + 1;
     }
-    if (end - at != 6 || (*at != '+' && *at != '-') || at[3] != ':') {
-        return false;
+    bool is_west = *at == '-';
+    if (!is_west && *at != '+') {
+        return NULL;
+    }
+    for (int i = 1; i < 6; i++) {
+        if (i == 3 ? at[i] != ':' : !is_digit(at[i])) {
+            return NULL;
+        }
     }
     unsigned hours = two_digits(at + 1);
     unsigned minutes = two_digits(at + 4);
     int sum = (int)(hours * 60 + minutes);
-    *offset = *at == '-' ? -sum : sum;
-    return hours <= 23 && minutes <= 59;
+    *offset = is_west ? -sum : sum;
+    return hours <= 23 && minutes <= 59 ? at + 6 : NULL;
 }
 
-static bool
-parse_moment(const char *at, Py_ssize_t size, Moment *moment)
+enum { UP_TO_SECONDS = 19 };
+
+/* Read a moment that has as many bytes as it takes to tell the seconds; give what comes after it,
+   NULL where it is none. */
+static inline const char *
+parse_moment(const char *at, Moment *moment)
 {
-    if (size < 20 || at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' ||
-        at[16] != ':') {
-        return false;
+    if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':') {
+        return NULL;
     }
     unsigned century = two_digits(at);
     unsigned year = two_digits(at + 2);
@@ -148,7 +160,7 @@ parse_moment(const char *at, Py_ssize_t size, Moment *moment)
     unsigned second = two_digits(at + 17);
     if (century > 99 || year > 99 || month - 1 > 11 || day < 1 || hour > 23 || minute > 59 ||
         second > 60) {
-        return false;
+        return NULL;
     }
     int offset = 0;
     moment->year = (int)(century * 100 + year);
@@ -158,30 +170,59 @@ parse_moment(const char *at, Py_ssize_t size, Moment *moment)
     moment->minute = (int)minute;
     moment->second = (int)second;
     moment->microsecond = 0;
-    if (moment->year < 1 || moment->day > days_in_month(moment->year, moment->month) ||
-        !parse_tail(at + 19, at + size, moment, &offset)) {
-        return false;
+    if (moment->year < 1 || moment->day > days_in_month(moment->year, moment->month)) {
+        return NULL;
+    }
+    const char *end = parse_tail(at + UP_TO_SECONDS, moment, &offset);
+    if (end == NULL) {
+        return NULL;
     }
     if (second == 60) {
         moment->second = 59;
         moment->microsecond = 999999;
     }
-    return offset == 0 || into_utc(moment, offset);
+    return offset == 0 || into_utc(moment, offset) ? end : NULL;
 }
 
-/* Read a timestamp from the inside of a string, which has no escapes. */
-PyObject *
-read_timestamp(Reader *reader, const Span *span)
+static PyObject *
+make_datetime(Reader *reader, const Moment *moment)
 {
-    Moment moment;
-    if (!parse_moment(span->start, span->size, &moment)) {
-        return refuse(reader);
-    }
     const PyDateTime_CAPI *api = datetime_api(reader->engine);
     PyObject *made = api->DateTime_FromDateAndTime(
-        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second,
-        moment.microsecond, api->TimeZone_UTC, api->DateTimeType);
+        moment->year, moment->month, moment->day, moment->hour, moment->minute, moment->second,
+        moment->microsecond, api->TimeZone_UTC, api->DateTimeType);
     return made != NULL ? made : raised(reader);
+}
+
+/* Read a timestamp from the inside of a string, which has no escapes, and something behind it
+   that is no part of a timestamp. */
+PyObject *
+timestamp_of(Reader *reader, const Span *span)
+{
+    Moment moment;
+    const char *end = span->start + span->size;
+    if (span->size <= UP_TO_SECONDS || parse_moment(span->start, &moment) != end) {
+        return refuse(reader);
+    }
+    return make_datetime(reader, &moment);
+}
+
+/* Read a timestamp without looking for the end of the string first; NULL where that does not
+   do. */
+PyObject *
+usual_timestamp(Reader *reader, bool *is_usual)
+{
+    Moment moment;
+    const char *end = NULL;
+    if (*reader->at == '"' && reader->end - reader->at > UP_TO_SECONDS) {
+        end = parse_moment(reader->at + 1, &moment);
+    }
+    *is_usual = end != NULL && *end == '"';
+    if (!*is_usual) {
+        return NULL;
+    }
+    reader->at = end + 1;
+    return make_datetime(reader, &moment);
 }
 
 static inline char *

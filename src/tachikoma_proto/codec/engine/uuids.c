@@ -52,16 +52,70 @@ hex_number(const char *at, int count, unsigned *seen)
     return number;
 }
 
-static bool
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+/* Mark the bytes that are at least a limit; all are less than 128. */
+static inline uint64_t
+at_least(uint64_t bytes, unsigned char limit)
+{
+    return ((bytes | EACH_BYTE(0x80)) - EACH_BYTE(limit)) & EACH_BYTE(0x80);
+}
+
+/* Read eight digits at once. */
+static inline uint64_t
+hex_8(uint64_t bytes, unsigned *seen)
+{
+    uint64_t lower = bytes | EACH_BYTE(0x20);
+    uint64_t is_number = at_least(bytes, '0') & ~at_least(bytes, '9' + 1);
+    uint64_t is_letter = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
+    bool is_good = (bytes & EACH_BYTE(0x80)) == 0 && (is_number | is_letter) == EACH_BYTE(0x80);
+    *seen |= is_good ? 0 : NO_DIGIT;
+    /* A letter is 9 more than its last four bits. */
+    uint64_t digits = (bytes & EACH_BYTE(0xF)) + (is_letter >> 7) * 9;
+    digits = (digits << 4 | digits >> 8) & UINT64_C(0x00FF00FF00FF00FF);
+    digits = (digits | digits >> 8) & UINT64_C(0x0000FFFF0000FFFF);
+    digits = (digits | digits >> 16) & UINT32_MAX;
+    return digits << 24 | (digits & 0xFF00) << 8 | (digits >> 8 & 0xFF00) | digits >> 24;
+}
+
+static inline uint64_t
+hex_pair(const char *one, const char *other, unsigned *seen)
+{
+    uint64_t bytes = (uint64_t)load_4(one) | (uint64_t)load_4(other) << 32;
+    return hex_8(bytes, seen) & UINT32_MAX;
+}
+
+static inline uint64_t
+hex_block(const char *at, unsigned *seen)
+{
+    return hex_8(load_8(at), seen) & UINT32_MAX;
+}
+
+#else
+
+static inline uint64_t
+hex_pair(const char *one, const char *other, unsigned *seen)
+{
+    return hex_number(one, 4, seen) << 16 | hex_number(other, 4, seen);
+}
+
+static inline uint64_t
+hex_block(const char *at, unsigned *seen)
+{
+    return hex_number(at, 8, seen);
+}
+
+#endif
+
+static inline bool
 parse_hyphenated(const char *at, uint64_t *high, uint64_t *low)
 {
     unsigned seen = 0;
     if (at[8] != '-' || at[13] != '-' || at[18] != '-' || at[23] != '-') {
         return false;
     }
-    *high = hex_number(at, 8, &seen) << 32 | hex_number(at + 9, 4, &seen) << 16 |
-            hex_number(at + 14, 4, &seen);
-    *low = hex_number(at + 19, 4, &seen) << 48 | hex_number(at + 24, 12, &seen);
+    *high = hex_block(at, &seen) << 32 | hex_pair(at + 9, at + 14, &seen);
+    *low = hex_pair(at + 19, at + 24, &seen) << 32 | hex_block(at + 28, &seen);
     return seen < 0x10;
 }
 
@@ -83,15 +137,10 @@ parse_uuid(const char *at, Py_ssize_t size, uint64_t *high, uint64_t *low)
     return size == 38 && at[0] == '{' && at[37] == '}' && parse_hyphenated(at + 1, high, low);
 }
 
-/* Read a UUID from the inside of a string, which has no escapes. */
-PyObject *
-read_uuid(Reader *reader, const Span *span)
+static PyObject *
+make_uuid(Reader *reader, uint64_t high, uint64_t low)
 {
     const Engine *engine = reader->engine;
-    uint64_t high, low;
-    if (!parse_uuid(span->start, span->size, &high, &low)) {
-        return refuse(reader);
-    }
     PyObject *number = int_of_128_bits(high, low);
     if (number == NULL) {
         return raised(reader);
@@ -104,6 +153,31 @@ read_uuid(Reader *reader, const Span *span)
     *slot_of(uuid, engine->uuid_int_offset) = number;
     *slot_of(uuid, engine->uuid_safety_offset) = Py_NewRef(engine->uuid_safety);
     return uuid;
+}
+
+/* Read a UUID from the inside of a string, which has no escapes. */
+PyObject *
+uuid_of(Reader *reader, const Span *span)
+{
+    uint64_t high, low;
+    return parse_uuid(span->start, span->size, &high, &low) ? make_uuid(reader, high, low)
+                                                            : refuse(reader);
+}
+
+/* Read a UUID in its usual form without looking for the end of the string first; NULL where it is
+   not in that form. */
+PyObject *
+usual_uuid(Reader *reader, bool *is_usual)
+{
+    const char *at = reader->at;
+    uint64_t high, low;
+    *is_usual = reader->end - at >= 38 && at[0] == '"' && at[37] == '"' &&
+                parse_hyphenated(at + 1, &high, &low);
+    if (!*is_usual) {
+        return NULL;
+    }
+    reader->at += 38;
+    return make_uuid(reader, high, low);
 }
 
 static inline char *

@@ -94,89 +94,86 @@ put_ascii(Writer *writer, unsigned char character)
     }
 }
 
-/* Write ASCII text: eight bytes at a time where none of them is to be escaped. */
-static bool
-write_ascii(Writer *writer, const char *at, Py_ssize_t size)
-{
-    const char *end = at + size;
-    if (!reserve(writer, size + 8)) {
-        return false;
-    }
-    while (at < end) {
-        if (end - at >= 8) {
-            uint64_t bytes = load_8(at);
-            if (stops_in(bytes) == 0) {
-                memcpy(writer->data + writer->size, &bytes, 8);
-                writer->size += 8;
-                at += 8;
-                continue;
-            }
-        }
-        /* Up to eight of them, each of which may take six bytes. */
-        const char *stop = end - at > 8 ? at + 8 : end;
-        if (!reserve(writer, 48 + (end - stop) + 8)) {
-            return false;
-        }
-        while (at < stop) {
-            put_ascii(writer, (unsigned char)*at++);
-        }
-    }
-    return true;
-}
-
-static inline void
-put_byte(Writer *writer, uint32_t byte)
-{
-    writer->data[writer->size++] = (char)byte;
-}
-
-/* Put a character; there is room for six bytes. False where it is a lone surrogate. */
+/* Tell whether ASCII text has nothing to be escaped. The last eight bytes are looked at together,
+   whatever of them was looked at before. */
 static inline bool
-put_character(Writer *writer, Py_UCS4 character)
+is_plain(const char *at, Py_ssize_t size)
 {
-    if (character < 0x80) {
-        put_ascii(writer, (unsigned char)character);
-    }
-    else if (character < 0x800) {
-        put_byte(writer, 0xC0 | character >> 6);
-        put_byte(writer, 0x80 | (character & 0x3F));
-    }
-    else if (character < 0x10000) {
-        if (character >= 0xD800 && character <= 0xDFFF) {
-            return false;
+    if (size >= 8) {
+        uint64_t stops = stops_in(load_8(at + size - 8));
+        for (Py_ssize_t i = 0; i + 8 < size && stops == 0; i += 8) {
+            stops = stops_in(load_8(at + i));
         }
-        put_byte(writer, 0xE0 | character >> 12);
-        put_byte(writer, 0x80 | (character >> 6 & 0x3F));
-        put_byte(writer, 0x80 | (character & 0x3F));
+        return stops == 0;
     }
-    else {
-        put_byte(writer, 0xF0 | character >> 18);
-        put_byte(writer, 0x80 | (character >> 12 & 0x3F));
-        put_byte(writer, 0x80 | (character >> 6 & 0x3F));
-        put_byte(writer, 0x80 | (character & 0x3F));
+    uint64_t bytes = EACH_BYTE(' ');
+    if (size >= 4) {
+        bytes = (uint64_t)load_4(at) << 32 | load_4(at + size - 4);
     }
-    return true;
+    else if (size > 0) {
+        bytes = (bytes ^ EACH_BYTE(' ') >> 40) | (uint64_t)(unsigned char)at[0] << 16 |
+                (uint64_t)(unsigned char)at[size / 2] << 8 | (unsigned char)at[size - 1];
+    }
+    return stops_in(bytes) == 0;
 }
 
-/* Write text that is not ASCII, by portions for which there is room. */
-static bool
-write_unicode(Writer *writer, PyObject *text)
+/* Write a portion of a string of some kind, which is a constant where this is called; there is
+   room for six bytes a character. False where there is a lone surrogate. */
+static inline bool
+write_portion(Writer *writer, int kind, const void *data, Py_ssize_t at, Py_ssize_t stop)
 {
-    enum { PORTION = 64 };
-    int kind = (int)PyUnicode_KIND(text);
-    const void *data = PyUnicode_DATA(text);
-    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
-    writer->is_ascii = false;
-    for (Py_ssize_t at = 0; at < length;) {
-        Py_ssize_t stop = length - at > PORTION ? at + PORTION : length;
-        if (!reserve(writer, 6 * PORTION)) {
-            return false;
+    while (at < stop) {
+        uint64_t bytes;
+        while (stop - at >= 8 && eight_ascii(kind, data, at, &bytes) && stops_in(bytes) == 0) {
+            memcpy(writer->data + writer->size, &bytes, 8);
+            writer->size += 8;
+            at += 8;
         }
-        for (; at < stop; at++) {
-            if (!put_character(writer, PyUnicode_READ(kind, data, at))) {
+        for (int i = 0; i < 8 && at < stop; i++, at++) {
+            Py_UCS4 character = PyUnicode_READ(kind, data, at);
+            if (character < 0x80) {
+                put_ascii(writer, (unsigned char)character);
+            }
+            else if (is_surrogate(character)) {
                 writer->verdict = REFUSED;
                 return false;
             }
+            else {
+                char *start = writer->data + writer->size;
+                writer->size += put_utf8(start, character) - start;
+            }
+        }
+    }
+    return true;
+}
+
+/* Write text that has something to be escaped, or is not ASCII, by portions. */
+static bool
+write_by_portions(Writer *writer, PyObject *text)
+{
+    enum { PORTION = 64 };
+    const void *data = PyUnicode_DATA(text);
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    for (Py_ssize_t at = 0; at < length; at += PORTION) {
+        Py_ssize_t stop = length - at > PORTION ? at + PORTION : length;
+        bool is_written;
+        /* Room for the rest, too, so that long text does not make the buffer grow by and by. */
+        if (!reserve(writer, 6 * PORTION + (length - at))) {
+            return false;
+        }
+        switch (PyUnicode_KIND(text)) {
+        case PyUnicode_1BYTE_KIND:
+            is_written = write_portion(writer, PyUnicode_1BYTE_KIND, data, at, stop);
+            break;
+        case PyUnicode_2BYTE_KIND:
+            is_written = write_portion(writer, PyUnicode_2BYTE_KIND, data, at, stop);
+            break;
+        default:
+            is_written = write_portion(writer, PyUnicode_4BYTE_KIND, data, at, stop);
+            break;
+        }
+        if (!is_written) {
+            return false;
         }
     }
     return true;
@@ -194,14 +191,22 @@ write_text(Writer *writer, PyObject *value)
         return false;
     }
 #endif
-    if (!write_byte(writer, '"')) {
-        return false;
+    bool is_ascii = PyUnicode_IS_ASCII(value);
+    if (is_ascii) {
+        const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
+        Py_ssize_t size = PyUnicode_GET_LENGTH(value);
+        if (is_plain(text, size)) {
+            if (!reserve(writer, size + 2)) {
+                return false;
+            }
+            writer->data[writer->size++] = '"';
+            put(writer, text, size);
+            writer->data[writer->size++] = '"';
+            return true;
+        }
     }
-    bool is_written = PyUnicode_IS_ASCII(value)
-                          ? write_ascii(writer, (const char *)PyUnicode_1BYTE_DATA(value),
-                                        PyUnicode_GET_LENGTH(value))
-                          : write_unicode(writer, value);
-    return is_written && write_byte(writer, '"');
+    writer->is_ascii = writer->is_ascii && is_ascii;
+    return write_byte(writer, '"') && write_by_portions(writer, value) && write_byte(writer, '"');
 }
 
 /* ---- Leaves ---- */
@@ -676,14 +681,9 @@ finish_writer(Writer *writer, bool is_written)
             text = Py_NewRef(writer->verdict == REFUSED ? engine->refused : engine->unsure);
         }
     }
-    else if (writer->is_ascii) {
-        text = PyUnicode_New(writer->size, 127);
-        if (text != NULL) {
-            memcpy(PyUnicode_1BYTE_DATA(text), writer->data, (size_t)writer->size);
-        }
-    }
     else {
-        text = PyUnicode_DecodeUTF8(writer->data, writer->size, NULL);
+        text = writer->is_ascii ? text_of_ascii(writer->data, writer->size)
+                                : text_of_utf8(writer->data, writer->size);
     }
     if (writer->data != writer->local) {
         PyMem_Free(writer->data);
