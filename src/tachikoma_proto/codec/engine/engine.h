@@ -23,6 +23,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "text.h"
+
 #ifdef Py_GIL_DISABLED
 #error "The engine relies on the GIL; without it, the converter does everything."
 #endif
@@ -32,13 +34,6 @@ enum { MAX_DEPTH = 128 };
 
 /* How many members a record may have, tags included: one bit for each. */
 enum { MAX_MEMBERS = 64 };
-
-typedef enum {
-    TAKEN,
-    REFUSED, /* it breaks a rule: the search for faults may begin */
-    UNSURE,  /* the converter decides */
-    RAISED,  /* a Python exception is set, which passes through */
-} Verdict;
 
 /* ---- Tables: from text to whatever belongs to it ---- */
 
@@ -272,7 +267,8 @@ typedef struct {
     const char *start;
     Py_ssize_t size;
     bool has_escapes;
-    bool is_ascii;
+    bool is_ascii; /* what it stands for, escapes resolved */
+    Extent extent;
 } Span;
 
 /* A JSON number, as it stands in the frame. */

@@ -10,133 +10,70 @@
 
 #include "scanner.h"
 
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define HAS_LOWEST_BYTE 1
-
-/* Tell which byte of the eight has the lowest mark. */
-static inline int
-lowest_byte(uint64_t marks)
+/* Go over an escape, and take it into account. */
+static inline const char *
+scan_escape(const char *at, Extent *extent)
 {
-    return __builtin_ctzll(marks) >> 3;
+    if (at[1] != 'u') {
+        extent->surplus++;
+        return simple_escape(at[1]) != 0 ? at + 2 : NULL;
+    }
+    Py_UCS4 character = 0;
+    const char *after = resolve_unicode(at, &character);
+    if (after != NULL) {
+        extent->surplus += after - at - 1;
+        measure_character(extent, character);
+    }
+    return after;
 }
-#endif
 
-/* Go over the rest of a string, the opening quote being behind; the escapes are not judged. */
+/* Go over plain text, up to a quote, a backslash or a control character. */
+static inline const char *
+scan_plain(const char *at, const char *end, Extent *extent)
+{
+    while (end - at >= 8) {
+        uint64_t bytes = load_8(at);
+        uint64_t stops = stops_in(bytes);
+        if (stops != 0) {
+            int before = bytes_before(stops);
+            measure(extent, bytes & ((UINT64_C(1) << 8 * before) - 1));
+            at += before;
+            break;
+        }
+        measure(extent, bytes);
+        at += 8;
+    }
+    unsigned char byte = (unsigned char)*at;
+    while (byte >= 0x20 && byte != '"' && byte != '\\') {
+        measure(extent, byte);
+        byte = (unsigned char)*++at;
+    }
+    return at;
+}
+
+/* Go over the rest of a string, the opening quote being behind. Only UTF-8 is not judged. */
 bool
 scan_string(Reader *reader, Span *span)
 {
     const char *at = reader->at;
-    uint64_t high = 0; /* the high bit is set where a byte was not ASCII */
+    Extent extent = {0};
     span->start = at;
     span->has_escapes = false;
-    for (;;) {
-        while (reader->end - at >= 8) {
-            uint64_t bytes = load_8(at);
-            uint64_t stops = stops_in(bytes);
-            if (stops != 0) {
-#ifdef HAS_LOWEST_BYTE
-                high |= bytes & ((stops & (0 - stops)) - 1); /* only what is before the stop */
-                at += lowest_byte(stops);
-#endif
-                break;
-            }
-            high |= bytes;
-            at += 8;
-        }
-        unsigned char byte = (unsigned char)*at;
-        while (byte >= 0x20 && byte != '"' && byte != '\\') {
-            high |= byte;
-            byte = (unsigned char)*++at;
-        }
-        if (byte == '"') {
-            break;
-        }
-        if (byte != '\\' || at[1] == '\0') {
+    while (*(at = scan_plain(at, reader->end, &extent)) == '\\') {
+        span->has_escapes = true;
+        at = scan_escape(at, &extent);
+        if (at == NULL) {
             return refused(reader);
         }
-        span->has_escapes = true;
-        high |= (unsigned char)at[1];
-        at += 2;
+    }
+    if (*at != '"') {
+        return refused(reader);
     }
     span->size = at - span->start;
-    span->is_ascii = (high & EACH_BYTE(0x80)) == 0;
+    span->is_ascii = (extent.high & EACH_BYTE(0x80)) == 0;
+    span->extent = extent;
     reader->at = at + 1;
     return true;
-}
-
-static int
-hex_digit(char byte)
-{
-    if (is_digit(byte)) {
-        return byte - '0';
-    }
-    if (byte >= 'a' && byte <= 'f') {
-        return byte - 'a' + 10;
-    }
-    if (byte >= 'A' && byte <= 'F') {
-        return byte - 'A' + 10;
-    }
-    return -1;
-}
-
-/* Read four hexadecimal digits; -1 where they are none. */
-static int
-hex_unit(const char *at)
-{
-    int unit = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(at[i]);
-        if (digit < 0) {
-            return -1;
-        }
-        unit = unit << 4 | digit;
-    }
-    return unit;
-}
-
-/* Resolve the `\u` escape at a place, with the second half of a pair; give what comes after. */
-static const char *
-resolve_unicode(const char *at, uint32_t *point)
-{
-    int unit = hex_unit(at + 2);
-    if (unit < 0 || (unit >= 0xDC00 && unit <= 0xDFFF)) {
-        return NULL;
-    }
-    at += 6;
-    if (unit < 0xD800 || unit > 0xDBFF) {
-        *point = (uint32_t)unit;
-        return at;
-    }
-    int low = at[0] == '\\' && at[1] == 'u' ? hex_unit(at + 2) : -1;
-    if (low < 0xDC00 || low > 0xDFFF) {
-        return NULL;
-    }
-    *point = 0x10000 + ((uint32_t)(unit - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
-    return at + 6;
-}
-
-/* What a backslash and this letter stand for; 0 where they stand for nothing. */
-static char
-simple_escape(char letter)
-{
-    switch (letter) {
-    case '"':
-    case '\\':
-    case '/':
-        return letter;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
-    }
 }
 
 /* Copy up to the next backslash, or to the end; what is copied is mostly short. */
@@ -161,31 +98,21 @@ copy_plain(const char *at, const char *end, char **to)
     return at;
 }
 
-/* Resolve escapes into a buffer that has room for as many bytes as the string has. No escape
-   reads beyond the string: the quote behind it is no part of any. */
+/* Resolve escapes, which are known to be good, into a buffer that has room for as many bytes as
+   the string has. */
 static char *
-resolve_escapes(Reader *reader, const Span *span, char *to, bool *is_ascii)
+resolve_escapes(const Span *span, char *to)
 {
     const char *at = span->start;
     const char *end = at + span->size;
     while ((at = copy_plain(at, end, &to)) < end) {
         if (at[1] == 'u') {
-            uint32_t point = 0;
-            at = resolve_unicode(at, &point);
-            if (at == NULL) {
-                reader->verdict = REFUSED;
-                return NULL;
-            }
-            *is_ascii = *is_ascii && point < 0x80;
-            to = put_utf8(to, point);
+            Py_UCS4 character = 0;
+            at = resolve_unicode(at, &character);
+            to = put_utf8(to, character);
         }
         else {
-            char plain = simple_escape(at[1]);
-            if (plain == 0) {
-                reader->verdict = REFUSED;
-                return NULL;
-            }
-            *to++ = plain;
+            *to++ = simple_escape(at[1]);
             at += 2;
         }
     }
@@ -205,56 +132,46 @@ unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain)
             return false;
         }
     }
-    plain->is_ascii = span->is_ascii;
-    char *end = resolve_escapes(reader, span, scratch->data, &plain->is_ascii);
-    if (end == NULL) {
-        release_scratch(scratch);
-        return false;
-    }
+    char *end = resolve_escapes(span, scratch->data);
     *end = '\0';
     plain->start = scratch->data;
     plain->size = end - scratch->data;
     plain->has_escapes = false;
+    plain->is_ascii = span->is_ascii;
     return true;
 }
 
-/* Make the text of a string without escapes. */
+/* Make text of UTF-8 that comes from outside, and has to be judged. */
 static PyObject *
-plain_text_of(Reader *reader, const Span *span)
+foreign_text_of(Reader *reader, const char *start, Py_ssize_t size)
 {
-    PyObject *text;
-    if (span->is_ascii) {
-        text = text_of_ascii(span->start, span->size);
-    }
-    else if (reader->is_known_utf8) {
-        text = text_of_utf8(span->start, span->size);
-    }
-    else {
-        text = PyUnicode_DecodeUTF8(span->start, span->size, NULL);
-    }
-    if (text != NULL) {
-        return text;
-    }
-    if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+    PyObject *text = PyUnicode_DecodeUTF8(start, size, NULL);
+    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
         PyErr_Clear();
         return refuse(reader);
     }
-    return raised(reader);
+    return text != NULL ? text : raised(reader);
 }
 
 /* Make the text of a string. */
 PyObject *
 text_of(Reader *reader, const Span *span)
 {
+    if (span->is_ascii || reader->is_known_utf8) {
+        PyObject *text = span->is_ascii && !span->has_escapes
+                             ? text_of_ascii(span->start, span->size)
+                             : text_of_json(span->start, span->size, &span->extent);
+        return text != NULL ? text : raised(reader);
+    }
     if (!span->has_escapes) {
-        return plain_text_of(reader, span);
+        return foreign_text_of(reader, span->start, span->size);
     }
     Scratch scratch;
     Span plain;
     if (!unescape(reader, span, &scratch, &plain)) {
         return NULL;
     }
-    PyObject *text = plain_text_of(reader, &plain);
+    PyObject *text = foreign_text_of(reader, plain.start, plain.size);
     release_scratch(&scratch);
     return text;
 }
@@ -263,7 +180,7 @@ text_of(Reader *reader, const Span *span)
 static bool
 check_text(Reader *reader, const Span *span)
 {
-    if (!span->has_escapes && (span->is_ascii || reader->is_known_utf8)) {
+    if (span->is_ascii || reader->is_known_utf8) {
         return true;
     }
     PyObject *text = text_of(reader, span);
@@ -346,28 +263,39 @@ check_number(Reader *reader, const Number *number)
     return true;
 }
 
+/* Put a key, which is taken over, into the set of those that were seen. */
 static bool
-same_key(const Span *one, const Span *other)
+add_to_set(Reader *reader, PyObject *seen, PyObject *key)
 {
-    return one->size == other->size && memcmp(one->start, other->start, (size_t)one->size) == 0;
-}
-
-/* Put a key into the set of those that were seen. */
-static bool
-add_to_set(Reader *reader, PyObject *seen, const Span *key)
-{
-    PyObject *text = text_of(reader, key);
-    if (text == NULL) {
+    if (key == NULL) {
         return false;
     }
     Py_ssize_t before = PySet_GET_SIZE(seen);
-    int failed = PySet_Add(seen, text);
-    Py_DECREF(text);
+    int failed = PySet_Add(seen, key);
+    Py_DECREF(key);
     if (failed) {
         reader->verdict = RAISED;
         return false;
     }
     return PySet_GET_SIZE(seen) > before || refused(reader);
+}
+
+/* Go over from the short list of keys to a set. */
+static bool
+make_set(Reader *reader, Keys *keys)
+{
+    keys->more = PySet_New(NULL);
+    if (keys->more == NULL) {
+        reader->verdict = RAISED;
+        return false;
+    }
+    for (int i = 0; i < keys->count; i++) {
+        PyObject *key = foreign_text_of(reader, keys->few[i].start, keys->few[i].size);
+        if (!add_to_set(reader, keys->more, key)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Remember a key; refuse one that was there before. */
@@ -376,26 +304,15 @@ add_key(Reader *reader, Keys *keys, const Span *key)
 {
     if (keys->more == NULL && keys->count < FEW_KEYS && !key->has_escapes) {
         for (int i = 0; i < keys->count; i++) {
-            if (same_key(&keys->few[i], key)) {
+            if (is_span(key, keys->few[i].start, keys->few[i].size)) {
                 return refused(reader);
             }
         }
-        keys->few[keys->count++] = *key;
+        keys->few[keys->count++] = (Key){key->start, key->size};
         return check_text(reader, key);
     }
-    if (keys->more == NULL) {
-        keys->more = PySet_New(NULL);
-        if (keys->more == NULL) {
-            reader->verdict = RAISED;
-            return false;
-        }
-        for (int i = 0; i < keys->count; i++) {
-            if (!add_to_set(reader, keys->more, &keys->few[i])) {
-                return false;
-            }
-        }
-    }
-    return add_to_set(reader, keys->more, key);
+    return (keys->more != NULL || make_set(reader, keys)) &&
+           add_to_set(reader, keys->more, text_of(reader, key));
 }
 
 static bool

@@ -105,9 +105,14 @@ is_digit(char byte)
 enum { FEW_KEYS = 8 };
 
 typedef struct {
+    const char *start;
+    Py_ssize_t size;
+} Key;
+
+typedef struct {
     int count;
-    PyObject *more; /* a set, once there are many, or one that has escapes */
-    Span few[FEW_KEYS];
+    PyObject *more;    /* a set, once there are many, or one that has escapes */
+    Key few[FEW_KEYS]; /* without escapes */
 } Keys;
 
 bool add_key(Reader *reader, Keys *keys, const Span *key);

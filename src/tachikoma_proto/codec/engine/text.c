@@ -20,42 +20,85 @@ text_of_ascii(const char *at, Py_ssize_t size)
     return text;
 }
 
-typedef struct {
-    Py_ssize_t length;
-    Py_UCS4 largest; /* not less than any character, and of the same kind of string */
-} Extent;
+/* ---- Escapes ---- */
 
-/* Count the characters of UTF-8, and find out how wide they are. */
-static Extent
-measure(const char *at, Py_ssize_t size)
+static int
+hex_digit(char byte)
 {
-    const char *end = at + size;
-    Py_ssize_t followers = 0; /* the bytes that go on with a character */
-    uint64_t wide = 0;        /* marked where a byte begins a character above 0xFF */
-    uint64_t widest = 0;      /* and above 0xFFFF */
-    while (at < end) {
-        uint64_t bytes = 0;
-        size_t step = end - at < 8 ? (size_t)(end - at) : 8;
-        memcpy(&bytes, at, step);
-        at += step;
-        if ((bytes & EACH_BYTE(0x80)) == 0) {
-            continue;
-        }
-        uint64_t begins = bytes & bytes << 1;
-        uint64_t follows = (bytes & ~(bytes << 1)) & EACH_BYTE(0x80);
-        followers += (Py_ssize_t)((follows >> 7) * EACH_BYTE(1) >> 56);
-        wide |= begins & (bytes << 2 | bytes << 3 | bytes << 4 | bytes << 5);
-        widest |= begins & bytes << 2 & bytes << 3;
+    if (byte >= '0' && byte <= '9') {
+        return byte - '0';
     }
-    Extent extent = {size - followers, 0xFF};
-    if ((widest & EACH_BYTE(0x80)) != 0) {
-        extent.largest = 0x10FFFF;
+    if (byte >= 'a' && byte <= 'f') {
+        return byte - 'a' + 10;
     }
-    else if ((wide & EACH_BYTE(0x80)) != 0) {
-        extent.largest = 0xFFFF;
+    if (byte >= 'A' && byte <= 'F') {
+        return byte - 'A' + 10;
     }
-    return extent;
+    return -1;
 }
+
+/* Read four hexadecimal digits; -1 where they are none. */
+static int
+hex_unit(const char *at)
+{
+    int unit = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(at[i]);
+        if (digit < 0) {
+            return -1;
+        }
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+/* Resolve the `\u` escape at a place, with the second half of a pair; give what comes after it,
+   NULL where it is malformed, or one half alone. */
+const char *
+resolve_unicode(const char *at, Py_UCS4 *character)
+{
+    int unit = hex_unit(at + 2);
+    if (unit < 0 || (unit >= 0xDC00 && unit <= 0xDFFF)) {
+        return NULL;
+    }
+    at += 6;
+    if (unit < 0xD800 || unit > 0xDBFF) {
+        *character = (Py_UCS4)unit;
+        return at;
+    }
+    int low = at[0] == '\\' && at[1] == 'u' ? hex_unit(at + 2) : -1;
+    if (low < 0xDC00 || low > 0xDFFF) {
+        return NULL;
+    }
+    *character = 0x10000 + ((Py_UCS4)(unit - 0xD800) << 10) + (Py_UCS4)(low - 0xDC00);
+    return at + 6;
+}
+
+/* What a backslash and this letter stand for; 0 where they stand for nothing. */
+char
+simple_escape(char letter)
+{
+    switch (letter) {
+    case '"':
+    case '\\':
+    case '/':
+        return letter;
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return 0;
+    }
+}
+
+/* ---- From UTF-8 ---- */
 
 /* Take a character from UTF-8 that is known to be good; give what comes after it. */
 static inline const char *
@@ -79,13 +122,37 @@ take_utf8(const char *at, Py_UCS4 *character)
     return at + 4;
 }
 
-/* Put characters into a string of some kind, which is a constant where this is called. */
+/* Tell whether none of eight bytes is a backslash, or not ASCII. */
+static inline bool
+are_simple(uint64_t bytes)
+{
+    uint64_t slashes = bytes ^ EACH_BYTE('\\');
+    return ((((slashes - EACH_BYTE(1)) & ~slashes) | bytes) & EACH_BYTE(0x80)) == 0;
+}
+
+/* Take an escape that is known to be good. */
+static const char *
+take_escape(const char *at, Py_UCS4 *character)
+{
+    if (at[1] == 'u') {
+        return resolve_unicode(at, character);
+    }
+    *character = (unsigned char)simple_escape(at[1]);
+    return at + 2;
+}
+
+/* Put the characters of a JSON string, or of UTF-8 without a backslash, into a string of some
+   kind, which is a constant where this is called. */
 static inline void
-fill_text(int kind, void *data, const char *at, const char *end)
+fill_text(int kind, void *data, const char *at, const char *end, bool has_escapes)
 {
     Py_ssize_t to = 0;
     while (at < end) {
-        while (end - at >= 8 && (load_8(at) & EACH_BYTE(0x80)) == 0) {
+        while (end - at >= 8) {
+            uint64_t bytes = load_8(at);
+            if (has_escapes ? !are_simple(bytes) : (bytes & EACH_BYTE(0x80)) != 0) {
+                break;
+            }
             const unsigned char *narrow = (const unsigned char *)at;
             for (int i = 0; i < 8; i++) {
                 PyUnicode_WRITE(kind, data, to + i, narrow[i]);
@@ -93,39 +160,64 @@ fill_text(int kind, void *data, const char *at, const char *end)
             to += 8;
             at += 8;
         }
-        /* Up to the next run of ASCII. */
-        for (int i = 0; i < 8 && at < end; i++) {
+        /* Over what is left of the run, and over what is not so simple behind it. */
+        while (at < end && (unsigned char)*at < 0x80 && !(has_escapes && *at == '\\')) {
+            PyUnicode_WRITE(kind, data, to, (unsigned char)*at);
+            to++;
+            at++;
+        }
+        while (at < end && ((unsigned char)*at >= 0x80 || (has_escapes && *at == '\\'))) {
             Py_UCS4 character;
-            at = take_utf8(at, &character);
+            at = *at == '\\' ? take_escape(at, &character) : take_utf8(at, &character);
             PyUnicode_WRITE(kind, data, to, character);
             to++;
         }
     }
 }
 
-/* Make a string of UTF-8 that is known to be good, and is not all ASCII. */
-PyObject *
-text_of_utf8(const char *at, Py_ssize_t size)
+static inline PyObject *
+make_text(const char *at, Py_ssize_t size, const Extent *extent, bool has_escapes)
 {
-    Extent extent = measure(at, size);
-    PyObject *text = PyUnicode_New(extent.length, extent.largest);
+    PyObject *text = PyUnicode_New(size - extent->surplus, largest_of(extent));
     if (text == NULL) {
         return NULL;
     }
     void *data = PyUnicode_DATA(text);
     switch (PyUnicode_KIND(text)) {
     case PyUnicode_1BYTE_KIND:
-        fill_text(PyUnicode_1BYTE_KIND, data, at, at + size);
+        fill_text(PyUnicode_1BYTE_KIND, data, at, at + size, has_escapes);
         break;
     case PyUnicode_2BYTE_KIND:
-        fill_text(PyUnicode_2BYTE_KIND, data, at, at + size);
+        fill_text(PyUnicode_2BYTE_KIND, data, at, at + size, has_escapes);
         break;
     default:
-        fill_text(PyUnicode_4BYTE_KIND, data, at, at + size);
+        fill_text(PyUnicode_4BYTE_KIND, data, at, at + size, has_escapes);
         break;
     }
     return text;
 }
+
+/* Make a string of the inside of a JSON string, which was measured and is known to be good. */
+PyObject *
+text_of_json(const char *at, Py_ssize_t size, const Extent *extent)
+{
+    return make_text(at, size, extent, true);
+}
+
+/* Make a string of UTF-8 that is known to be good. */
+PyObject *
+text_of_utf8(const char *at, Py_ssize_t size)
+{
+    Extent extent = {0};
+    for (Py_ssize_t i = 0; i < size; i += 8) {
+        uint64_t bytes = 0;
+        memcpy(&bytes, at + i, size - i < 8 ? (size_t)(size - i) : 8);
+        measure(&extent, bytes);
+    }
+    return make_text(at, size, &extent, false);
+}
+
+/* ---- To UTF-8 ---- */
 
 enum { PORTION = 64 };
 
@@ -142,12 +234,17 @@ encode_portion(int kind, const void *data, Py_ssize_t *from, Py_ssize_t stop, ch
             out += 8;
             at += 8;
         }
-        for (int i = 0; i < 8 && at < stop; i++, at++) {
-            Py_UCS4 character = PyUnicode_READ(kind, data, at);
+        Py_UCS4 character = 0;
+        while (at < stop && (character = PyUnicode_READ(kind, data, at)) < 0x80) {
+            *out++ = (char)character;
+            at++;
+        }
+        while (at < stop && (character = PyUnicode_READ(kind, data, at)) >= 0x80) {
             if (is_surrogate(character)) {
                 return false;
             }
             out = put_utf8(out, character);
+            at++;
         }
     }
     *from = at;

@@ -3,7 +3,20 @@
 #ifndef TACHIKOMA_TEXT_H
 #define TACHIKOMA_TEXT_H
 
-#include "engine.h"
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef enum {
+    TAKEN,
+    REFUSED, /* it breaks a rule: the search for faults may begin */
+    UNSURE,  /* the converter decides */
+    RAISED,  /* a Python exception is set, which passes through */
+} Verdict;
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
@@ -36,32 +49,114 @@ stops_in(uint64_t bytes)
     return found & EACH_BYTE(0x80);
 }
 
+/* Tell how many of eight bytes come before the first mark; fewer, where that is not known. */
+static inline int
+bytes_before(uint64_t marks)
+{
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return __builtin_ctzll(marks) >> 3;
+#else
+    (void)marks;
+    return 0;
+#endif
+}
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+/* Take four characters of two bytes as bytes; what is not ASCII comes out as rubbish. */
+static inline uint64_t
+pack_4(uint64_t wide)
+{
+    wide |= wide >> 8;
+    return (wide & 0xFFFF) | (wide >> 16 & 0xFFFF0000);
+}
+
+/* Take two characters of four bytes as bytes. */
+static inline uint64_t
+pack_2(uint64_t wide)
+{
+    return (wide | wide >> 24) & 0xFFFF;
+}
+
 /* Take eight characters of a string as bytes; false where one of them is not ASCII. */
 static inline bool
 eight_ascii(int kind, const void *data, Py_ssize_t at, uint64_t *bytes)
 {
-    unsigned char narrow[8];
-    unsigned seen = 0;
     if (kind == PyUnicode_1BYTE_KIND) {
         *bytes = load_8((const char *)data + at);
         return (*bytes & EACH_BYTE(0x80)) == 0;
     }
+    const char *from = (const char *)data + at * kind;
+    uint64_t a = load_8(from), b = load_8(from + 8);
     if (kind == PyUnicode_2BYTE_KIND) {
-        const Py_UCS2 *wide = (const Py_UCS2 *)data + at;
-        for (int i = 0; i < 8; i++) {
-            seen |= wide[i];
-            narrow[i] = (unsigned char)wide[i];
-        }
+        *bytes = pack_4(a) | pack_4(b) << 32;
+        return ((a | b) & UINT64_C(0xFF80FF80FF80FF80)) == 0;
     }
-    else {
-        const Py_UCS4 *wide = (const Py_UCS4 *)data + at;
-        for (int i = 0; i < 8; i++) {
-            seen |= wide[i];
-            narrow[i] = (unsigned char)wide[i];
-        }
+    uint64_t c = load_8(from + 16), d = load_8(from + 24);
+    *bytes = pack_2(a) | pack_2(b) << 16 | pack_2(c) << 32 | pack_2(d) << 48;
+    return ((a | b | c | d) & UINT64_C(0xFFFFFF80FFFFFF80)) == 0;
+}
+
+#else
+
+static inline bool
+eight_ascii(int kind, const void *data, Py_ssize_t at, uint64_t *bytes)
+{
+    unsigned char narrow[8];
+    Py_UCS4 seen = 0;
+    for (int i = 0; i < 8; i++) {
+        Py_UCS4 character = PyUnicode_READ(kind, data, at + i);
+        seen |= character;
+        narrow[i] = (unsigned char)character;
     }
     memcpy(bytes, narrow, 8);
     return seen < 0x80;
+}
+
+#endif
+
+/* How wide the characters of UTF-8 are, and how many bytes it has beyond one for each. */
+typedef struct {
+    Py_ssize_t surplus;
+    uint64_t high;   /* the high bit of a byte is set where one was not ASCII */
+    uint64_t wide;   /* where a byte begins a character above 0xFF */
+    uint64_t widest; /* and above 0xFFFF */
+} Extent;
+
+/* Take eight bytes into account, or fewer with zeros. */
+static inline void
+measure(Extent *extent, uint64_t bytes)
+{
+    if ((bytes & EACH_BYTE(0x80)) != 0) {
+        uint64_t begins = bytes & bytes << 1;
+        uint64_t follows = (bytes & ~(bytes << 1)) & EACH_BYTE(0x80);
+        extent->surplus += (Py_ssize_t)((follows >> 7) * EACH_BYTE(1) >> 56);
+        extent->high |= bytes;
+        extent->wide |= begins & (bytes << 2 | bytes << 3 | bytes << 4 | bytes << 5);
+        extent->widest |= begins & bytes << 2 & bytes << 3;
+    }
+}
+
+/* Take a character into account that stands as an escape. */
+static inline void
+measure_character(Extent *extent, Py_UCS4 character)
+{
+    extent->high |= character >= 0x80 ? 0x80 : 0;
+    extent->wide |= character > 0xFF ? 0x80 : 0;
+    extent->widest |= character > 0xFFFF ? 0x80 : 0;
+}
+
+/* Give a character that is not less than any of those measured, and of the same kind of string. */
+static inline Py_UCS4
+largest_of(const Extent *extent)
+{
+    if ((extent->widest & EACH_BYTE(0x80)) != 0) {
+        return 0x10FFFF;
+    }
+    if ((extent->wide & EACH_BYTE(0x80)) != 0) {
+        return 0xFFFF;
+    }
+    return (extent->high & EACH_BYTE(0x80)) != 0 ? 0xFF : 0x7F;
 }
 
 /* Put a character, which is not a surrogate, as UTF-8; give what comes after it. */
@@ -104,6 +199,9 @@ typedef struct {
 
 PyObject *text_of_ascii(const char *at, Py_ssize_t size);
 PyObject *text_of_utf8(const char *at, Py_ssize_t size);
+PyObject *text_of_json(const char *at, Py_ssize_t size, const Extent *extent);
+char simple_escape(char letter);
+const char *resolve_unicode(const char *at, Py_UCS4 *character);
 Verdict utf8_of_text(PyObject *text, Utf8 *utf8);
 
 static inline void

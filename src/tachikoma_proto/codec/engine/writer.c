@@ -47,51 +47,50 @@ grow(Writer *writer, Py_ssize_t size)
 
 /* ---- Text ---- */
 
-/* Put a character that is escaped, or ASCII and is not; there is room for six bytes. */
-static void
-put_ascii(Writer *writer, unsigned char character)
+/* What stands for an ASCII character behind a backslash; 0 where nothing does. */
+static inline char
+escape_of(unsigned char character)
 {
-    static const char HEX[] = "0123456789abcdef";
-    char *to = writer->data + writer->size;
-    char letter = 0;
     switch (character) {
     case '"':
     case '\\':
-        letter = (char)character;
-        break;
+        return (char)character;
     case '\b':
-        letter = 'b';
-        break;
+        return 'b';
     case '\f':
-        letter = 'f';
-        break;
+        return 'f';
     case '\n':
-        letter = 'n';
-        break;
+        return 'n';
     case '\r':
-        letter = 'r';
-        break;
+        return 'r';
     case '\t':
-        letter = 't';
-        break;
+        return 't';
     default:
-        break;
+        return 0;
     }
+}
+
+/* Put a character that must be escaped; there is room for six bytes. */
+static char *
+put_escape(char *to, unsigned char character)
+{
+    static const char HEX[] = "0123456789abcdef";
+    char letter = escape_of(character);
+    *to++ = '\\';
     if (letter != 0) {
-        to[0] = '\\';
-        to[1] = letter;
-        writer->size += 2;
+        *to++ = letter;
+        return to;
     }
-    else if (character < 0x20) {
-        memcpy(to, "\\u00", 4);
-        to[4] = HEX[character >> 4];
-        to[5] = HEX[character & 0xF];
-        writer->size += 6;
-    }
-    else {
-        to[0] = (char)character;
-        writer->size += 1;
-    }
+    memcpy(to, "u00", 3);
+    to[3] = HEX[character >> 4];
+    to[4] = HEX[character & 0xF];
+    return to + 5;
+}
+
+static inline bool
+is_escaped(Py_UCS4 character)
+{
+    return character < 0x20 || character == '"' || character == '\\';
 }
 
 /* Tell whether ASCII text has nothing to be escaped. The last eight bytes are looked at together,
@@ -122,28 +121,40 @@ is_plain(const char *at, Py_ssize_t size)
 static inline bool
 write_portion(Writer *writer, int kind, const void *data, Py_ssize_t at, Py_ssize_t stop)
 {
+    char *to = writer->data + writer->size;
     while (at < stop) {
         uint64_t bytes;
-        while (stop - at >= 8 && eight_ascii(kind, data, at, &bytes) && stops_in(bytes) == 0) {
-            memcpy(writer->data + writer->size, &bytes, 8);
-            writer->size += 8;
-            at += 8;
-        }
-        for (int i = 0; i < 8 && at < stop; i++, at++) {
-            Py_UCS4 character = PyUnicode_READ(kind, data, at);
-            if (character < 0x80) {
-                put_ascii(writer, (unsigned char)character);
+        while (stop - at >= 8 && eight_ascii(kind, data, at, &bytes)) {
+            uint64_t stops = stops_in(bytes);
+            memcpy(to, &bytes, 8);
+            if (stops == 0) {
+                to += 8;
+                at += 8;
+                continue;
             }
-            else if (is_surrogate(character)) {
+            int before = bytes_before(stops);
+            to += before;
+            at += before;
+            break;
+        }
+        Py_UCS4 character = 0;
+        while (at < stop && (character = PyUnicode_READ(kind, data, at)) < 0x80 &&
+               !is_escaped(character)) {
+            *to++ = (char)character;
+            at++;
+        }
+        while (at < stop && ((character = PyUnicode_READ(kind, data, at)) >= 0x80 ||
+                             is_escaped(character))) {
+            if (is_surrogate(character)) {
                 writer->verdict = REFUSED;
                 return false;
             }
-            else {
-                char *start = writer->data + writer->size;
-                writer->size += put_utf8(start, character) - start;
-            }
+            to = character < 0x80 ? put_escape(to, (unsigned char)character)
+                                  : put_utf8(to, character);
+            at++;
         }
     }
+    writer->size = to - writer->data;
     return true;
 }
 
