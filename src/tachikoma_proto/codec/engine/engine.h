@@ -203,6 +203,11 @@ typedef struct {
 
 typedef struct Block Block;
 
+/* What the engines of an interpreter share. */
+typedef struct {
+    long forks; /* how often this process, and those it comes from, were forked */
+} Shared;
+
 typedef struct {
     PyObject_HEAD
     PyObject *plan; /* owns what is borrowed; NULL once the collector has cleared the engine */
@@ -232,14 +237,16 @@ typedef struct {
     PyObject *datetime_names; /* and that of `datetime` */
     PyObject *time_name;      /* the key "time" */
     PyObject *datetime_name;  /* the key "datetime" */
-    PyCFunction clock;        /* what time.time ran when the module was loaded; NULL: unknown */
+    PyCFunction clock;        /* what time.time runs; NULL where it was replaced at the start */
     PyObject *unsure;
     PyObject *refused;
 
     const void *datetime_api;
     unsigned char random[1024];
     Py_ssize_t random_left;
-    long random_owner; /* the process that the random bytes belong to */
+    long random_owner; /* the process that the random bytes belong to, */
+    long random_forks; /* and of which generation it is */
+    const Shared *shared;
 } Engine;
 
 /* ---- Reading ---- */
@@ -394,7 +401,6 @@ PyObject *uuid_of(Reader *reader, const Span *span);
 PyObject *usual_uuid(Reader *reader, bool *is_usual);
 bool write_uuid(Writer *writer, PyObject *value);
 bool write_new_uuid(Writer *writer);
-void forget_random(Engine *engine);
 
 /* times.c */
 bool load_times(Engine *engine);

@@ -10,7 +10,8 @@
 
 typedef struct {
     PyTypeObject *engine_type;
-    PyCFunction clock;
+    PyCFunction clock; /* what time.time ran when the module was loaded; NULL: unknown */
+    Shared shared;
 } State;
 
 static struct PyModuleDef engine_module;
@@ -44,6 +45,7 @@ engine_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
     engine->max_size = max_size;
     engine->forbids_unknown = forbids_unknown;
     engine->clock = state->clock;
+    engine->shared = &state->shared; /* which lives as long as the type */
     if (!load_times(engine) || !compile_plan(engine, plan)) {
         Py_DECREF(engine);
         return NULL;
@@ -116,13 +118,6 @@ engine_encode_message(Engine *self, PyObject *message)
     return is_alive(self) ? write_message_frame(self, message) : NULL;
 }
 
-static PyObject *
-engine_forget_random(Engine *self, PyObject *Py_UNUSED(ignored))
-{
-    forget_random(self);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef engine_methods[] = {
     {"decode_command", (PyCFunction)engine_decode_command, METH_O,
      PyDoc_STR("decode_command($self, frame, /)\n--\n\n"
@@ -136,9 +131,6 @@ static PyMethodDef engine_methods[] = {
     {"encode_message", (PyCFunction)engine_encode_message, METH_O,
      PyDoc_STR("encode_message($self, envelope, /)\n--\n\n"
                "Write a message in its envelope; a verdict where the engine does not.")},
-    {"forget_random", (PyCFunction)engine_forget_random, METH_NOARGS,
-     PyDoc_STR("forget_random($self, /)\n--\n\n"
-               "Throw away the randomness kept for ids, as a process does that was forked.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -160,6 +152,46 @@ static PyType_Spec engine_spec = {
     .slots = engine_slots,
 };
 
+/* In a process that was forked: throw away what randomness the engines keep. */
+static PyObject *
+module_after_fork(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    State *state = PyModule_GetState(module);
+    state->shared.forks++;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef module_methods[] = {
+    {"_after_fork", module_after_fork, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Have the system's forks told to us, where there are any. */
+static bool
+watch_forks(PyObject *module)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *watch = os != NULL ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
+    Py_XDECREF(os);
+    if (watch == NULL) {
+        bool has_none = os != NULL && PyErr_ExceptionMatches(PyExc_AttributeError);
+        if (has_none) {
+            PyErr_Clear();
+        }
+        return has_none;
+    }
+    PyObject *callback = PyObject_GetAttrString(module, "_after_fork");
+    PyObject *nothing = PyTuple_New(0);
+    PyObject *options = callback ? Py_BuildValue("{sO}", "after_in_child", callback) : NULL;
+    PyObject *done = nothing && options ? PyObject_Call(watch, nothing, options) : NULL;
+    Py_DECREF(watch);
+    Py_XDECREF(callback);
+    Py_XDECREF(nothing);
+    Py_XDECREF(options);
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -170,6 +202,9 @@ module_exec(PyObject *module)
         return -1;
     }
     state->clock = present_clock();
+    if (!watch_forks(module)) {
+        return -1;
+    }
     return PyModule_AddType(module, state->engine_type);
 }
 
@@ -203,6 +238,7 @@ static struct PyModuleDef engine_module = {
     .m_doc = PyDoc_STR("Frames become messages, and messages frames, as a plan says."),
     .m_size = sizeof(State),
     .m_slots = module_slots,
+    .m_methods = module_methods,
     .m_traverse = module_traverse,
     .m_clear = module_clear,
 };

@@ -64,6 +64,9 @@ class Verdict(enum.Enum):
     """A rule is broken; should no fault be found, the converter decides."""
 
 
+UNSURE: Final = Verdict.UNSURE
+REFUSED: Final = Verdict.REFUSED
+
 REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
 """How the code of others refuses a value, as in the converter."""
 
@@ -166,8 +169,8 @@ class _Planner:
                 vars(datetime),
                 "time",
                 "datetime",
-                Verdict.UNSURE,
-                Verdict.REFUSED,
+                UNSURE,
+                REFUSED,
             ),
         )
 

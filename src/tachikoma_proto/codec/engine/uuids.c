@@ -228,13 +228,6 @@ write_uuid(Writer *writer, PyObject *value)
     return write_uuid_bits(writer, high, low);
 }
 
-/* Throw away what randomness was kept. */
-void
-forget_random(Engine *engine)
-{
-    engine->random_left = 0;
-}
-
 static bool
 refill_random(Writer *writer)
 {
@@ -252,6 +245,7 @@ refill_random(Writer *writer)
     Py_DECREF(bytes);
     engine->random_left = (Py_ssize_t)sizeof engine->random;
     engine->random_owner = (long)getpid();
+    engine->random_forks = engine->shared->forks;
     return true;
 }
 
@@ -260,10 +254,11 @@ bool
 write_new_uuid(Writer *writer)
 {
     Engine *engine = writer->engine;
-    if (engine->random_left < 16 || engine->random_owner != (long)getpid()) {
-        if (!refill_random(writer)) {
-            return false;
-        }
+    /* Python tells of a fork; where it was not asked, the process has another number. */
+    bool is_ours = engine->random_forks == engine->shared->forks &&
+                   engine->random_owner == (long)getpid();
+    if ((engine->random_left < 16 || !is_ours) && !refill_random(writer)) {
+        return false;
     }
     uint64_t bits[2];
     engine->random_left -= 16;
