@@ -240,6 +240,7 @@ typedef struct {
     PyCFunction clock;        /* what time.time runs; NULL where it was replaced at the start */
     PyObject *unsure;
     PyObject *refused;
+    PyObject *otherwise[4]; /* what is called instead of giving a verdict, or NULL; owned */
 
     const void *datetime_api;
     unsigned char random[1024];
@@ -275,7 +276,7 @@ typedef struct {
     Py_ssize_t size;
     bool has_escapes;
     bool is_ascii; /* what it stands for, escapes resolved */
-    Extent extent;
+    Extent extent; /* only where it has escapes, or is not ASCII */
 } Span;
 
 /* A JSON number, as it stands in the frame. */

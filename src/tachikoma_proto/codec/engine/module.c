@@ -26,12 +26,14 @@ state_of(PyTypeObject *cls)
 static PyObject *
 engine_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"plan", "max_size", "forbid_unknown_fields", NULL};
+    static char *names[] = {"plan", "max_size", "forbid_unknown_fields", "otherwise", NULL};
     PyObject *plan;
-    Py_ssize_t max_size;
-    int forbids_unknown;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$np", names, &PyTuple_Type, &plan, &max_size,
-                                     &forbids_unknown)) {
+    Py_ssize_t max_size = 1 << 20;
+    int forbids_unknown = 0;
+    PyObject *otherwise[4] = {NULL, NULL, NULL, NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$np(OOOO)", names, &PyTuple_Type, &plan,
+                                     &max_size, &forbids_unknown, &otherwise[0], &otherwise[1],
+                                     &otherwise[2], &otherwise[3])) {
         return NULL;
     }
     State *state = state_of(cls);
@@ -45,6 +47,9 @@ engine_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
     engine->max_size = max_size;
     engine->forbids_unknown = forbids_unknown;
     engine->clock = state->clock;
+    for (int i = 0; i < 4; i++) {
+        engine->otherwise[i] = Py_XNewRef(otherwise[i]);
+    }
     engine->shared = &state->shared; /* which lives as long as the type */
     if (!load_times(engine) || !compile_plan(engine, plan)) {
         Py_DECREF(engine);
@@ -58,6 +63,9 @@ engine_traverse(Engine *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->plan);
+    for (int i = 0; i < 4; i++) {
+        Py_VISIT(self->otherwise[i]);
+    }
     return 0;
 }
 
@@ -65,6 +73,9 @@ static int
 engine_clear(Engine *self)
 {
     Py_CLEAR(self->plan);
+    for (int i = 0; i < 4; i++) {
+        Py_CLEAR(self->otherwise[i]);
+    }
     return 0;
 }
 
@@ -90,32 +101,97 @@ is_alive(Engine *self)
     return true;
 }
 
+/* What is called where the engine does not do it, and where a verdict is not what is wanted. */
+enum { OTHERWISE_COMMAND, OTHERWISE_SERVER_MESSAGE, OTHERWISE_ENCODE, OTHERWISE_ENCODE_MESSAGE };
+
+/* Give a result; in the place of a verdict, what is made of it elsewhere. */
+static inline PyObject *
+or_otherwise(Engine *self, PyObject *result, int method, PyObject *const *args, Py_ssize_t count)
+{
+    if (result != self->unsure && result != self->refused) {
+        return result;
+    }
+    PyObject *otherwise = self->otherwise[method];
+    if (otherwise == NULL) {
+        return result;
+    }
+    PyObject *given[5] = {result};
+    memcpy(given + 1, args, (size_t)count * sizeof *args);
+    Py_INCREF(otherwise);
+    PyObject *made = PyObject_Vectorcall(otherwise, given, (size_t)count + 1, NULL);
+    Py_DECREF(otherwise);
+    Py_DECREF(result);
+    return made;
+}
+
 static PyObject *
 engine_decode_command(Engine *self, PyObject *frame)
 {
-    return is_alive(self) ? read_frame(self, &self->client, frame) : NULL;
+    if (!is_alive(self)) {
+        return NULL;
+    }
+    PyObject *made = read_frame(self, &self->client, frame);
+    return or_otherwise(self, made, OTHERWISE_COMMAND, &frame, 1);
 }
 
 static PyObject *
 engine_decode_server_message(Engine *self, PyObject *frame)
 {
-    return is_alive(self) ? read_frame(self, &self->server, frame) : NULL;
+    if (!is_alive(self)) {
+        return NULL;
+    }
+    PyObject *made = read_frame(self, &self->server, frame);
+    return or_otherwise(self, made, OTHERWISE_SERVER_MESSAGE, &frame, 1);
+}
+
+/* Find which keyword of encode() a name is; 0 if it is none. */
+static int
+find_keyword(PyObject *name)
+{
+    static const char *const NAMES[] = {"reply_to", "id", "timestamp"};
+    for (int i = 0; i < 3; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, NAMES[i]) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
 }
 
 static PyObject *
-engine_encode(Engine *self, PyObject *const *args, Py_ssize_t count)
+engine_encode(Engine *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, "encode takes payload, reply_to, id and timestamp");
+    PyObject *given[4] = {NULL, Py_None, Py_None, Py_None};
+    if (!is_alive(self)) {
         return NULL;
     }
-    return is_alive(self) ? write_payload_frame(self, args[0], args[1], args[2], args[3]) : NULL;
+    if (count == 1) {
+        given[0] = args[0];
+    }
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        int place = find_keyword(name);
+        if (place == 0 && PyUnicode_CompareWithASCIIString(name, "payload") != 0) {
+            PyErr_Format(PyExc_TypeError, "encode() got an unexpected keyword argument %R", name);
+            return NULL;
+        }
+        given[place] = args[count + i];
+    }
+    if (count > 1 || given[0] == NULL) {
+        PyErr_SetString(PyExc_TypeError, "encode() takes one positional argument, the payload");
+        return NULL;
+    }
+    PyObject *text = write_payload_frame(self, given[0], given[1], given[2], given[3]);
+    return or_otherwise(self, text, OTHERWISE_ENCODE, given, 4);
 }
 
 static PyObject *
 engine_encode_message(Engine *self, PyObject *message)
 {
-    return is_alive(self) ? write_message_frame(self, message) : NULL;
+    if (!is_alive(self)) {
+        return NULL;
+    }
+    PyObject *text = write_message_frame(self, message);
+    return or_otherwise(self, text, OTHERWISE_ENCODE_MESSAGE, &message, 1);
 }
 
 static PyMethodDef engine_methods[] = {
@@ -125,8 +201,8 @@ static PyMethodDef engine_methods[] = {
     {"decode_server_message", (PyCFunction)engine_decode_server_message, METH_O,
      PyDoc_STR("decode_server_message($self, frame, /)\n--\n\n"
                "Read what a server sent; a verdict where the engine does not.")},
-    {"encode", (PyCFunction)(void (*)(void))engine_encode, METH_FASTCALL,
-     PyDoc_STR("encode($self, payload, reply_to, id, timestamp, /)\n--\n\n"
+    {"encode", (PyCFunction)(void (*)(void))engine_encode, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("encode($self, payload, *, reply_to=None, id=None, timestamp=None)\n--\n\n"
                "Write a payload; a verdict where the engine does not.")},
     {"encode_message", (PyCFunction)engine_encode_message, METH_O,
      PyDoc_STR("encode_message($self, envelope, /)\n--\n\n"
@@ -135,7 +211,7 @@ static PyMethodDef engine_methods[] = {
 };
 
 static PyType_Slot engine_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Engine(plan, *, max_size, forbid_unknown_fields)\n--\n\n"
+    {Py_tp_doc, PyDoc_STR("Engine(plan, *, max_size, forbid_unknown_fields, otherwise)\n--\n\n"
                           "Reads and writes the frames of a plan's messages.")},
     {Py_tp_new, engine_new},
     {Py_tp_dealloc, engine_dealloc},

@@ -1204,10 +1204,6 @@ read_str_frame(Engine *engine, const Side *side, PyObject *frame)
 PyObject *
 read_frame(Engine *engine, const Side *side, PyObject *frame)
 {
-    if (engine->plan == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the engine was cleared by the garbage collector");
-        return NULL;
-    }
     if (PyUnicode_CheckExact(frame)) {
         return read_str_frame(engine, side, frame);
     }

@@ -51,13 +51,12 @@ scan_plain(const char *at, const char *end, Extent *extent)
     return at;
 }
 
-/* Go over the rest of a string, the opening quote being behind. Only UTF-8 is not judged. */
-bool
-scan_string(Reader *reader, Span *span)
+/* Go over a string that has escapes, or is not ASCII, from its beginning. */
+static bool
+scan_measured(Reader *reader, Span *span)
 {
     const char *at = reader->at;
     Extent extent = {0};
-    span->start = at;
     span->has_escapes = false;
     while (*(at = scan_plain(at, reader->end, &extent)) == '\\') {
         span->has_escapes = true;
@@ -72,6 +71,35 @@ scan_string(Reader *reader, Span *span)
     span->size = at - span->start;
     span->is_ascii = (extent.high & EACH_BYTE(0x80)) == 0;
     span->extent = extent;
+    reader->at = at + 1;
+    return true;
+}
+
+/* Go over the rest of a string, the opening quote being behind. Only UTF-8 is not judged. */
+bool
+scan_string(Reader *reader, Span *span)
+{
+    const char *at = reader->at;
+    span->start = at;
+    while (reader->end - at >= 8) {
+        uint64_t bytes = load_8(at);
+        uint64_t stops = stops_in(bytes) | (bytes & EACH_BYTE(0x80));
+        if (stops != 0) {
+            at += bytes_before(stops);
+            break;
+        }
+        at += 8;
+    }
+    unsigned char byte = (unsigned char)*at;
+    while (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
+        byte = (unsigned char)*++at;
+    }
+    if (byte != '"') {
+        return scan_measured(reader, span);
+    }
+    span->size = at - span->start;
+    span->has_escapes = false;
+    span->is_ascii = true;
     reader->at = at + 1;
     return true;
 }
