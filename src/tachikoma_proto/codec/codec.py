@@ -9,27 +9,20 @@ Rules:
 * A frame is judged whole: every fault of the envelope and of the payload is in one error, and the
   frame's ``id`` with them.
 * What is written is what this codec would read.
-* The converter and its hooks are made when they are first needed.
+* The converter and its hooks are made when they are first needed, and cattrs is imported then: the
+  engine reads and writes without.
+* What the engine refuses goes to the search for faults at once. Should that find none, the converter
+  decides, as it does about what the engine is not sure of.
 """
 
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-from cattrs import Converter
-
-from tachikoma_proto.codec.converter import make_converter
-from tachikoma_proto.codec.converter.faults import DecodeFaults
-from tachikoma_proto.codec.converter.frames import (
-    AnyEnvelope,
-    FrameReader,
-    FrameWriter,
-    ServerPayload,
-    not_held,
-    to_text,
-)
-from tachikoma_proto.declare.bases import Command
+from tachikoma_proto.codec.engine.load import load_engine
+from tachikoma_proto.codec.engine.verdict import REFUSED, Verdict
+from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.declare.shapes import REFUSALS, Record, depth_of
 from tachikoma_proto.errors import (
@@ -46,6 +39,16 @@ from tachikoma_proto.wire.formats import new_uuid, utc_now
 from tachikoma_proto.wire.json_reader import MAX_DEPTH, Frame, is_too_deep, read_object, size_of
 from tachikoma_proto.wire.json_values import find_json_faults
 from tachikoma_proto.wire.paths import cap
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+    from tachikoma_proto.codec._engine import Engine
+    from tachikoma_proto.codec.converter.faults import DecodeFaults
+    from tachikoma_proto.codec.converter.frames import AnyEnvelope, FrameReader, FrameWriter
+
+ServerPayload: TypeAlias = Event | Response | UnknownEvent | UnknownMessage
+"""What a client may find in a message from its server."""
 
 Payload: TypeAlias = Command[Any] | ServerPayload
 """What can be encoded."""
@@ -95,11 +98,26 @@ class Codec:
         self.forbid_unknown_fields: Final = forbid_unknown_fields
         self._depths: dict[type, float] = {}
         self._accelerated = accelerated
-        if accelerated:
-            raise ImportError("this build has no compiled engine")
+        engine = load_engine(
+            self.registry,
+            max_size=max_size,
+            forbid_unknown_fields=forbid_unknown_fields,
+            accelerated=accelerated,
+            otherwise=(
+                self._command_otherwise,
+                self._server_message_otherwise,
+                self._encode_otherwise,
+                self._encode_message_otherwise,
+            ),
+        )
+        self.is_accelerated: Final = engine is not None
+        """Whether the compiled engine is at work."""
+        if engine is not None:
+            self._put_in_place(engine)
 
     def __repr__(self) -> str:
-        return f"<Codec of {self.registry!r}>"
+        how = "compiled engine" if self.is_accelerated else "converter alone"
+        return f"<Codec of {self.registry!r}, {how}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = (self.registry, self.max_size, self.forbid_unknown_fields, self._accelerated)
@@ -120,13 +138,8 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        try:
-            members = read_object(frame, self.max_size)
-            message: IncomingMessage[Command[Any]] = self.structure_frame(members, Sender.CLIENT)
-            return message
-        except RecursionError:
-            pass  # raised below, so that the error carries nothing of this one
-        raise InvalidMessageError(errors=[_NO_ROOM])
+        message: IncomingMessage[Command[Any]] = self._decode(frame, Sender.CLIENT)
+        return message
 
     def decode_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
         """Read what a server sent.
@@ -144,13 +157,8 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        try:
-            members = read_object(frame, self.max_size)
-            message: OutgoingMessage[ServerPayload] = self.structure_frame(members, Sender.SERVER)
-            return message
-        except RecursionError:
-            pass
-        raise InvalidMessageError(errors=[_NO_ROOM])
+        message: OutgoingMessage[ServerPayload] = self._decode(frame, Sender.SERVER)
+        return message
 
     def structure_frame(self, members: dict[str, Any], sender: Sender) -> Any:
         """Structure a frame that is a JSON object already, for tools that look at it first.
@@ -268,6 +276,8 @@ class Codec:
             EncodeError: A peer could not read it, or it is over ``max_size``; ``errors`` says
                 where.
         """
+        from tachikoma_proto.codec.converter.frames import to_text
+
         try:
             text = to_text(self.unstructure_message(envelope))
         except RecursionError:
@@ -300,14 +310,76 @@ class Codec:
         raise EncodeError(errors=cap(self._writer.find_faults(envelope)) or [_NO_FAULT])
 
     @cached_property
-    def converter(self) -> Converter:
+    def converter(self) -> "Converter":
         """The cattrs converter that says what a message is; yours to use and to extend.
 
         Example::
 
             event = codec.converter.structure(payload, tp.MissionEvent)
         """
+        from tachikoma_proto.codec.converter import make_converter
+
         return make_converter(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
+
+    def _decode(self, frame: Frame, sender: Sender, *, is_refused: bool = False) -> Any:
+        """Read a frame by the converter.
+
+        Args:
+            frame: The text, or its bytes in UTF-8.
+            sender: Which side sent it.
+            is_refused: Whether it is known to be at fault, so that faults are looked for first.
+        """
+        try:
+            members = read_object(frame, self.max_size)
+            if is_refused:
+                error = self._faults.explain(members, sender)
+                if error.errors:
+                    raise error
+            return self.structure_frame(members, sender)
+        except RecursionError:
+            pass  # raised below, so that the error carries nothing of this one
+        raise InvalidMessageError(errors=[_NO_ROOM])
+
+    def _put_in_place(self, engine: "Engine") -> None:
+        """Put the engine's methods in the place of ours, which spares every frame a call.
+
+        They do the same: what the engine does not do, it hands to the methods below. Where a
+        subclass has a method of its own, that stays.
+        """
+        for name in ("decode_command", "decode_server_message", "encode", "encode_message"):
+            if getattr(type(self), name) is getattr(Codec, name):
+                vars(self)[name] = getattr(engine, name)
+
+    def _command_otherwise(
+        self, verdict: Verdict, frame: Frame
+    ) -> IncomingMessage[Command[Any]]:
+        message: IncomingMessage[Command[Any]] = self._decode(
+            frame, Sender.CLIENT, is_refused=verdict is REFUSED
+        )
+        return message
+
+    def _server_message_otherwise(
+        self, verdict: Verdict, frame: Frame
+    ) -> OutgoingMessage[ServerPayload]:
+        message: OutgoingMessage[ServerPayload] = self._decode(
+            frame, Sender.SERVER, is_refused=verdict is REFUSED
+        )
+        return message
+
+    def _encode_otherwise(
+        self,
+        _: Verdict,
+        payload: Payload,
+        reply_to: UUID | None,
+        id: UUID | None,
+        timestamp: datetime | None,
+    ) -> str:
+        return Codec.encode_message(self, self._envelope(payload, reply_to, id, timestamp))
+
+    def _encode_message_otherwise(
+        self, _: Verdict, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]
+    ) -> str:
+        return Codec.encode_message(self, envelope)
 
     def _envelope(
         self,
@@ -315,11 +387,13 @@ class Codec:
         reply_to: UUID | None,
         id: UUID | None,
         timestamp: datetime | None,
-    ) -> AnyEnvelope:
+    ) -> "AnyEnvelope":
         """Put a payload into the envelope of the side that sends it."""
         declaration = self.registry.by_class.get(type(payload))
         is_unknown = isinstance(payload, (UnknownMessage, UnknownEvent))
         if declaration is None and not is_unknown:
+            from tachikoma_proto.codec.converter.frames import not_held
+
             raise EncodeError(errors=[not_held(type(payload))])
         message_type = declaration.message_type if declaration else payload.type  # type: ignore[union-attr]
         is_client = declaration is not None and declaration.sender is Sender.CLIENT
@@ -356,15 +430,21 @@ class Codec:
         return self._depths[cls] >= MAX_DEPTH
 
     @cached_property
-    def _reader(self) -> FrameReader:
+    def _reader(self) -> "FrameReader":
+        from tachikoma_proto.codec.converter.frames import FrameReader
+
         return FrameReader(self.registry, self.converter)
 
     @cached_property
-    def _writer(self) -> FrameWriter:
+    def _writer(self) -> "FrameWriter":
+        from tachikoma_proto.codec.converter.frames import FrameWriter
+
         return FrameWriter(self.registry, self.converter)
 
     @cached_property
-    def _faults(self) -> DecodeFaults:
+    def _faults(self) -> "DecodeFaults":
+        from tachikoma_proto.codec.converter.faults import DecodeFaults
+
         return DecodeFaults(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
 
 

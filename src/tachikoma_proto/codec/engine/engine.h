@@ -65,6 +65,7 @@ typedef enum {
     SHAPE_RECORD,
     SHAPE_TYPE,    /* the message type, in an envelope */
     SHAPE_PAYLOAD, /* the payload, in an envelope */
+    SHAPE_UNKNOWN, /* what the plan does not know, and the converter reads and writes */
 } ShapeKind;
 
 typedef enum { CONTAINER_TUPLE, CONTAINER_LIST, CONTAINER_FROZENSET } Container;

@@ -2,43 +2,21 @@
 
 Rules:
 
-* The engine is used where it was built, and can make something of this Python. What is amiss is
-  told to whoever insists on it, and to nobody else.
-* Without it, everything is left to the converter: what stands in its place is unsure of all.
+* The engine is used where it was built and can make something of this Python. What is amiss is told
+  to whoever insists on it, and to nobody else.
 """
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
 
-from tachikoma_proto.codec.engine.plan import UNSURE, Verdict, make_plan
+from tachikoma_proto.codec.engine.plan import make_plan
 from tachikoma_proto.registry.registry import Registry
 
 if TYPE_CHECKING:
     from tachikoma_proto.codec._engine import Engine
 
-
-class NoEngine:
-    """Stands where an engine would: is unsure of every frame and every message."""
-
-    def decode_command(self, frame: object, /) -> Verdict:
-        """Leave the frame to the converter."""
-        return UNSURE
-
-    def decode_server_message(self, frame: object, /) -> Verdict:
-        """Leave the frame to the converter."""
-        return UNSURE
-
-    def encode(
-        self, payload: object, reply_to: object, id: object, timestamp: object, /
-    ) -> Verdict:
-        """Leave the payload to the converter."""
-        return UNSURE
-
-    def encode_message(self, envelope: object, /) -> Verdict:
-        """Leave the message to the converter."""
-        return UNSURE
-
-
-NO_ENGINE: Final = NoEngine()
+_MODULE: Final = "tachikoma_proto.codec._engine"
 
 
 def load_engine(
@@ -46,40 +24,43 @@ def load_engine(
     *,
     max_size: int,
     forbid_unknown_fields: bool,
-    accelerated: bool | None = None,
-) -> "Engine | NoEngine":
+    accelerated: bool | None,
+    otherwise: tuple[Callable[..., Any], ...],
+) -> "Engine | None":
     """Make an engine for the messages of a registry.
 
     Args:
         registry: The messages.
         max_size: How many bytes a frame may have.
         forbid_unknown_fields: Whether a field that a message does not have is refused.
-        accelerated: As ``Codec`` takes it.
+        accelerated: Whether it must be there (True), must not be used (False), or may (None).
+        otherwise: What does what the engine's four methods do not.
 
     Returns:
-        The engine, or what stands in its place.
+        The engine, or None.
 
     Raises:
         ImportError: ``accelerated`` is True, and there is no engine.
     """
     if accelerated is False:
-        return NO_ENGINE
+        return None
     try:
         from tachikoma_proto.codec._engine import Engine
     except ImportError as error:
         if accelerated:
-            raise ImportError("an accelerated codec needs the compiled engine, which this "
-                              "installation lacks: it had no compiler, or is a pure wheel"
+            raise ImportError(
+                "an accelerated codec needs the compiled engine, which this installation lacks: "
+                "there was no compiler, or the wheel is the pure one"
             ) from error
-        return NO_ENGINE
-    plan = make_plan(registry)
-    return Engine(plan, max_size=max_size, forbid_unknown_fields=forbid_unknown_fields)
+        return None
+    return Engine(
+        make_plan(registry),
+        max_size=max_size,
+        forbid_unknown_fields=forbid_unknown_fields,
+        otherwise=otherwise,
+    )
 
 
 def has_engine() -> bool:
-    """Tell whether the compiled engine is there."""
-    try:
-        import tachikoma_proto.codec._engine  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    """Return whether the compiled engine is installed."""
+    return find_spec(_MODULE) is not None

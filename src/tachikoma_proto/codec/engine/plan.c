@@ -278,7 +278,7 @@ compile_shape(Engine *engine, PyObject *given, Shape *shape)
 {
     static const char *const KINDS[] = {"text",   "boolean", "uuid",   "timestamp", "json",
                                         "integer", "number", "choice", "custom",    "array",
-                                        "map",    "record",  "type",   "payload"};
+                                        "map",    "record",  "type",   "payload",   "unknown"};
     if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) == 0) {
         PyErr_SetString(PyExc_TypeError, "a shape is a tuple that begins with its kind");
         return false;
@@ -296,7 +296,7 @@ compile_shape(Engine *engine, PyObject *given, Shape *shape)
         shape->is_optional = true;
         return true;
     }
-    for (int i = 0; i <= SHAPE_PAYLOAD; i++) {
+    for (int i = 0; i <= SHAPE_UNKNOWN; i++) {
         if (strcmp(kind, KINDS[i]) == 0) {
             shape->kind = (ShapeKind)i;
             return compile_kind(engine, given, shape);

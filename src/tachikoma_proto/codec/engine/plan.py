@@ -23,14 +23,16 @@ from uuid import UUID, SafeUUID
 
 import attrs
 
-from tachikoma_proto.declare.annotations import collect_records
+from tachikoma_proto.codec.engine.verdict import REFUSED, UNSURE
 from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.declare.shapes import (
+    REFUSALS,
     Array,
     Boolean,
     Choice,
     Custom,
     FreeJson,
+    Identifier,
     Integer,
     Map,
     Maybe,
@@ -39,7 +41,6 @@ from tachikoma_proto.declare.shapes import (
     Shape,
     Text,
     Timestamp,
-    Uuid,
 )
 from tachikoma_proto.messages.envelope import (
     Envelope,
@@ -49,26 +50,10 @@ from tachikoma_proto.messages.envelope import (
 )
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.wire.timestamps import utc_now
+from tachikoma_proto.wire.formats import utc_now
 
 Tuple: TypeAlias = tuple[Any, ...]
 
-
-class Verdict(enum.Enum):
-    """What the engine says where it does not do what it was asked for."""
-
-    UNSURE = "unsure"
-    """The converter decides."""
-
-    REFUSED = "refused"
-    """A rule is broken; should no fault be found, the converter decides."""
-
-
-UNSURE: Final = Verdict.UNSURE
-REFUSED: Final = Verdict.REFUSED
-
-REFUSALS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
-"""How the code of others refuses a value, as in the converter."""
 
 MAX_MEMBERS: Final = 64
 """How many members a record may have, tags included, before it is left to the converter."""
@@ -138,9 +123,8 @@ def fills_slots(cls: type[Any]) -> bool:
 class _Planner:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._fields = {**collect_records([Position]), **registry.records}
-        self._indices = {cls: index for index, cls in enumerate(self._fields)}
-        self._records = [self._record(cls) for cls in self._fields]
+        self._indices = {cls: index for index, cls in enumerate(registry.records)}
+        self._records = [self._record(cls) for cls in registry.records]
 
     def plan(self) -> Tuple:
         envelope, incoming, outgoing = (
@@ -218,7 +202,7 @@ class _Planner:
     def _record(self, cls: type[Any]) -> Tuple:
         spec = self._registry.declaration_of(cls)
         tags = {} if spec is None else spec.tags
-        fields = self._fields[cls]
+        fields = self._registry.records[cls]
         names = tuple(field.name for field in fields)
         if len(tags) + len(fields) > MAX_MEMBERS:
             return cls, False, None, "", names
@@ -258,23 +242,22 @@ class _Planner:
             case Record(cls):
                 return "record", self._indices[cls]
             case Custom(wire=wire, scalar=scalar):
-                return "custom", self._shape(wire), scalar.read, scalar.write, scalar.cls
+                return "custom", self._shape(wire), scalar.read, scalar.write, scalar.runtime_class
             case Choice(members=members):
-                is_enum = isinstance(shape.type, type)
                 listed = tuple((wire, value, _quote(wire)) for wire, value in members)
-                return "choice", is_enum, listed
+                return "choice", shape.is_enum, listed
             case Integer(low=low, high=high):
                 return "integer", *_bounds(low, high)
             case Number(limit=limit):
                 return "number", limit
-            case Text() | Boolean() | Uuid() | Timestamp() | FreeJson():
-                return (_LEAVES[type(shape)],)
+            case _:
+                return (_LEAVES.get(type(shape), "unknown"),)
 
 
 _LEAVES: Final[dict[type[Any], str]] = {
     Text: "text",
     Boolean: "boolean",
-    Uuid: "uuid",
+    Identifier: "uuid",
     Timestamp: "timestamp",
     FreeJson: "json",
 }

@@ -625,7 +625,7 @@ read_value(Reader *reader, const Shape *shape)
         return read_map(reader, shape->as.inner);
     case SHAPE_RECORD:
         return read_record(reader, shape->as.record);
-    default: /* an envelope's own, which its reader knows */
+    default: /* also an envelope's own, which its reader knows */
         reader->verdict = UNSURE;
         return NULL;
     }

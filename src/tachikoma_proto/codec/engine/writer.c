@@ -498,8 +498,9 @@ write_pieces(Writer *writer, const Shape *inner, PyObject *items, Piece *pieces)
 static bool
 write_frozenset(Writer *writer, const Shape *inner, PyObject *value)
 {
-    if (!PyFrozenSet_CheckExact(value) || inner->kind >= SHAPE_ARRAY) {
-        return doubt(writer);
+    const Shape *wire = inner->kind == SHAPE_CUSTOM ? inner->as.custom.wire : inner;
+    if (!PyFrozenSet_CheckExact(value) || wire->kind == SHAPE_JSON || wire->kind > SHAPE_CHOICE) {
+        return doubt(writer); /* whose text is not that by which they are sorted */
     }
     PyObject *items = PySequence_Tuple(value);
     if (items == NULL) {
@@ -659,7 +660,7 @@ write_value(Writer *writer, const Shape *shape, PyObject *value)
         return write_dict(writer, shape->as.inner, value);
     case SHAPE_RECORD:
         return write_record(writer, shape->as.record, value);
-    default: /* an envelope's own, which its writer knows */
+    default: /* also an envelope's own, which its writer knows */
         return doubt(writer);
     }
 }
