@@ -89,7 +89,7 @@ def outcome(function: Any, argument: Any) -> Any:
     """Call a function, and return what it returned or raised."""
     try:
         return function(argument)
-    except (tp.ProtocolError, TypeError) as error:
+    except (tp.TachikomaError, TypeError) as error:
         return error
 
 

@@ -374,6 +374,61 @@ def frame(source: random.Random, registry: tp.Registry) -> tuple[str, str]:
     return side, to_text(source, frame)
 
 
+# ---- One good frame of each message ----
+
+_PLAIN: Final[dict[str, Any]] = {
+    "Text": "text",
+    "Boolean": True,
+    "Identifier": UUIDS[0],
+    "Timestamp": TIMES[0],
+    "FreeJson": {"a": [1, None], "b": "c"},
+    "Number": 12.5,
+}
+
+
+def plain_value(shape: Any, registry: tp.Registry, depth: int = 0) -> Any:
+    """Return a good value of a shape, always the same."""
+    name = type(shape).__name__
+    if name in _PLAIN:
+        return _PLAIN[name]
+    if name == "Integer":
+        return max(shape.low, min(8, shape.high))
+    if name == "Choice":
+        return shape.members[0][0]
+    if name == "Custom":
+        is_date = shape.scalar.cls is date
+        return "2026-01-02" if is_date else plain_value(shape.wire, registry)
+    if name == "Maybe":
+        return plain_value(shape.inner, registry, depth) if depth < 3 else None
+    if name == "Array":
+        return [plain_value(shape.inner, registry, depth + 1)] if depth < 3 else []
+    if name == "Map":
+        return {"key": plain_value(shape.inner, registry, depth + 1)}
+    fields = registry.records[shape.type]
+    return {f.name: plain_value(f.shape, registry, depth + 1) for f in fields}
+
+
+def plain_frames(registry: tp.Registry) -> list[tuple[str, str]]:
+    """Return a good frame of each message, compact: which side sent it, and its text."""
+    frames = []
+    for declaration in registry:
+        fields = registry.records[declaration.cls]
+        payload = {**declaration.tags, **{f.name: plain_value(f.shape, registry) for f in fields}}
+        frame = {
+            "id": UUIDS[0],
+            "type": declaration.message_type,
+            "timestamp": TIMES[0],
+            "payload": payload,
+        }
+        if declaration.kind.value == "keepalive":
+            frame = {"type": declaration.message_type}
+        elif declaration.kind.value == "response":
+            frame = {**frame, "reply_to": UUIDS[4]}
+        text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+        frames.append((declaration.sender.value, text))
+    return frames
+
+
 # ---- Layouts ----
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from tachikoma_proto.codec.engine.load import load_engine
-from tachikoma_proto.codec.engine.verdict import REFUSED, Verdict
+from tachikoma_proto.codec.engine.verdict import NO_ROOM, REFUSED, UNSURE, Verdict
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.declare.shapes import REFUSALS, Record, depth_of
@@ -321,17 +321,19 @@ class Codec:
 
         return make_converter(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
 
-    def _decode(self, frame: Frame, sender: Sender, *, is_refused: bool = False) -> Any:
+    def _decode(self, frame: Frame, sender: Sender, verdict: Verdict = UNSURE) -> Any:
         """Read a frame by the converter.
 
         Args:
             frame: The text, or its bytes in UTF-8.
             sender: Which side sent it.
-            is_refused: Whether it is known to be at fault, so that faults are looked for first.
+            verdict: What the engine says: what it refuses is looked for faults first.
         """
+        if verdict is NO_ROOM:
+            raise InvalidMessageError(errors=[_NO_ROOM])
         try:
             members = read_object(frame, self.max_size)
-            if is_refused:
+            if verdict is REFUSED:
                 error = self._faults.explain(members, sender)
                 if error.errors:
                     raise error
@@ -353,32 +355,32 @@ class Codec:
     def _command_otherwise(
         self, verdict: Verdict, frame: Frame
     ) -> IncomingMessage[Command[Any]]:
-        message: IncomingMessage[Command[Any]] = self._decode(
-            frame, Sender.CLIENT, is_refused=verdict is REFUSED
-        )
+        message: IncomingMessage[Command[Any]] = self._decode(frame, Sender.CLIENT, verdict)
         return message
 
     def _server_message_otherwise(
         self, verdict: Verdict, frame: Frame
     ) -> OutgoingMessage[ServerPayload]:
-        message: OutgoingMessage[ServerPayload] = self._decode(
-            frame, Sender.SERVER, is_refused=verdict is REFUSED
-        )
+        message: OutgoingMessage[ServerPayload] = self._decode(frame, Sender.SERVER, verdict)
         return message
 
     def _encode_otherwise(
         self,
-        _: Verdict,
+        verdict: Verdict,
         payload: Payload,
         reply_to: UUID | None,
         id: UUID | None,
         timestamp: datetime | None,
     ) -> str:
+        if verdict is NO_ROOM:
+            raise EncodeError(errors=[_NO_ROOM])
         return Codec.encode_message(self, self._envelope(payload, reply_to, id, timestamp))
 
     def _encode_message_otherwise(
-        self, _: Verdict, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]
+        self, verdict: Verdict, envelope: Envelope[Payload] | IncomingMessage[Command[Any]]
     ) -> str:
+        if verdict is NO_ROOM:
+            raise EncodeError(errors=[_NO_ROOM])
         return Codec.encode_message(self, envelope)
 
     def _envelope(

@@ -241,6 +241,7 @@ typedef struct {
     PyCFunction clock;        /* what time.time runs; NULL where it was replaced at the start */
     PyObject *unsure;
     PyObject *refused;
+    PyObject *no_room;
     PyObject *otherwise[4]; /* what is called instead of giving a verdict, or NULL; owned */
 
     const void *datetime_api;
@@ -368,6 +369,22 @@ write_byte(Writer *writer, char byte)
     }
     writer->data[writer->size++] = byte;
     return true;
+}
+
+/* Give what a verdict stands for to Python. */
+static inline PyObject *
+answer(const Engine *engine, Verdict verdict)
+{
+    switch (verdict) {
+    case RAISED:
+        return NULL;
+    case REFUSED:
+        return Py_NewRef(engine->refused);
+    case NO_ROOM:
+        return Py_NewRef(engine->no_room);
+    default:
+        return Py_NewRef(engine->unsure);
+    }
 }
 
 /* ---- Objects ---- */

@@ -108,7 +108,7 @@ enum { OTHERWISE_COMMAND, OTHERWISE_SERVER_MESSAGE, OTHERWISE_ENCODE, OTHERWISE_
 static inline PyObject *
 or_otherwise(Engine *self, PyObject *result, int method, PyObject *const *args, Py_ssize_t count)
 {
-    if (result != self->unsure && result != self->refused) {
+    if (result != self->unsure && result != self->refused && result != self->no_room) {
         return result;
     }
     PyObject *otherwise = self->otherwise[method];

@@ -61,13 +61,13 @@ drop_items(Reader *reader, Py_ssize_t base)
 }
 
 /* Judge the exception that called code raised: as the converter does, some are its way to refuse
-   a value. Where the stack has no room for a call, the converter finds out. */
+   a value. */
 Verdict
 verdict_of_call(const Engine *engine)
 {
     if (PyErr_ExceptionMatches(PyExc_RecursionError)) {
         PyErr_Clear();
-        return UNSURE;
+        return NO_ROOM;
     }
     if (PyErr_ExceptionMatches(engine->refusals)) {
         PyErr_Clear();

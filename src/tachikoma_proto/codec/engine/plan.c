@@ -643,13 +643,13 @@ compile_plan(Engine *engine, PyObject *plan)
     PyObject *records, *client, *server, *outgoing, *envelopes, *uuid;
     engine->plan = Py_NewRef(plan);
     engine->has_ascii_names = true;
-    return PyArg_ParseTuple(plan, "O!O!O!O!O!O!(OOOO!O!UUOO)", &PyTuple_Type, &records,
+    return PyArg_ParseTuple(plan, "O!O!O!O!O!O!(OOOO!O!UUOOO)", &PyTuple_Type, &records,
                             &PyTuple_Type, &client, &PyTuple_Type, &server, &PyTuple_Type,
                             &outgoing, &PyTuple_Type, &envelopes, &PyTuple_Type, &uuid,
                             &engine->refusals, &engine->urandom, &engine->now, &PyDict_Type,
                             &engine->time_names, &PyDict_Type, &engine->datetime_names,
                             &engine->time_name, &engine->datetime_name, &engine->unsure,
-                            &engine->refused) &&
+                            &engine->refused, &engine->no_room) &&
            compile_records(engine, records) && compile_side(engine, client, &engine->client) &&
            compile_side(engine, server, &engine->server) && compile_outgoing(engine, outgoing) &&
            compile_envelopes(engine, envelopes) && compile_uuid(engine, uuid);

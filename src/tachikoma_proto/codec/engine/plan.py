@@ -23,7 +23,7 @@ from uuid import UUID, SafeUUID
 
 import attrs
 
-from tachikoma_proto.codec.engine.verdict import REFUSED, UNSURE
+from tachikoma_proto.codec.engine.verdict import NO_ROOM, REFUSED, UNSURE
 from tachikoma_proto.declare.declarations import MessageKind, Sender
 from tachikoma_proto.declare.shapes import (
     REFUSALS,
@@ -155,6 +155,7 @@ class _Planner:
                 "datetime",
                 UNSURE,
                 REFUSED,
+                NO_ROOM,
             ),
         )
 

@@ -1140,16 +1140,6 @@ read_message(Reader *reader, const Side *side)
     return made;
 }
 
-/* Give what a verdict stands for to Python. */
-static PyObject *
-answer(const Engine *engine, Verdict verdict)
-{
-    if (verdict == RAISED) {
-        return NULL;
-    }
-    return Py_NewRef(verdict == REFUSED ? engine->refused : engine->unsure);
-}
-
 static PyObject *
 read_text_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t size,
                 bool is_known_utf8)

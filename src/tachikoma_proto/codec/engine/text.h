@@ -15,6 +15,7 @@ typedef enum {
     TAKEN,
     REFUSED, /* it breaks a rule: the search for faults may begin */
     UNSURE,  /* the converter decides */
+    NO_ROOM, /* the stack had no room for a call; to try again would be no better */
     RAISED,  /* a Python exception is set, which passes through */
 } Verdict;
 

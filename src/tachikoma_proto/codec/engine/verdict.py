@@ -13,6 +13,10 @@ class Verdict(enum.Enum):
     REFUSED = "refused"
     """A rule is broken; should no fault be found, the converter decides."""
 
+    NO_ROOM = "no room"
+    """Code that was called back found no room on the stack, and would not the next time."""
+
 
 UNSURE: Final = Verdict.UNSURE
 REFUSED: Final = Verdict.REFUSED
+NO_ROOM: Final = Verdict.NO_ROOM

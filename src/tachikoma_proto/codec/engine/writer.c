@@ -689,9 +689,7 @@ finish_writer(Writer *writer, bool is_written)
         is_written = doubt(writer);
     }
     if (!is_written) {
-        if (writer->verdict != RAISED) {
-            text = Py_NewRef(writer->verdict == REFUSED ? engine->refused : engine->unsure);
-        }
+        text = answer(engine, writer->verdict);
     }
     else {
         text = writer->is_ascii ? text_of_ascii(writer->data, writer->size)
