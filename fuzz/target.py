@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from engine import generate  # noqa: E402
 from engine.agreement import Pair  # noqa: E402
+
 from tachikoma_proto.codec.engine.verdict import Verdict  # noqa: E402
 
 COMPARES = os.environ.get("FUZZ_COMPARE") == "1"
@@ -19,7 +20,9 @@ COMPARES = os.environ.get("FUZZ_COMPARE") == "1"
 _registry = generate.extension(random.Random(2))
 _pairs = [Pair(_registry), Pair(_registry, forbid_unknown_fields=True)]
 _decoders = [
-    decode for pair in _pairs for decode in (pair.engine.decode_command, pair.engine.decode_server_message)
+    decode
+    for pair in _pairs
+    for decode in (pair.engine.decode_command, pair.engine.decode_server_message)
 ]
 _encoders = [pair.engine.encode_message for pair in _pairs for _ in range(2)]
 _sides = ["client", "server"] * 2

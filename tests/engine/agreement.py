@@ -110,8 +110,8 @@ def difference(one: Any, other: Any, path: str = "$") -> str:
     if isinstance(one, (list, tuple)):
         if len(one) != len(other):
             return f"{path}: {len(one)} and {len(other)} items"
-        found = (difference(a, b, f"{path}[]") for a, b in zip(one, other, strict=True))
-        return next((d for d in found if d), "")
+        items = (difference(a, b, f"{path}[]") for a, b in zip(one, other, strict=True))
+        return next((d for d in items if d), "")
     if isinstance(one, float) and not isinstance(one, enum.Enum):
         same = one == other and math.copysign(1, one) == math.copysign(1, other)
         return "" if same else f"{path}: {one!r} and {other!r}"

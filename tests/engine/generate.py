@@ -66,7 +66,7 @@ class Tree:
 
 @attrs.frozen(kw_only=True)
 class Converted:
-    word: str = attrs.field(converter=str.upper)
+    word: str = attrs.field(converter=lambda text: text.upper())
     count: int = attrs.field(default=3)
 
 
@@ -130,13 +130,14 @@ def annotation(source: random.Random, depth: int = 0) -> Any:
         return source.choice(RECORDS)
     if choice == 7:
         return frozenset[source.choice(HASHABLE)]  # type: ignore[misc]
-    inner = annotation(source, depth + 1)
+    inner: Any = annotation(source, depth + 1)
+    items: Any = tuple, list, dict
     if choice == 8:
-        return tuple[inner, ...]
+        return items[0][inner, ...]
     if choice == 9:
-        return list[inner]
+        return items[1][inner]
     if choice == 10:
-        return dict[str, inner]
+        return items[2][str, inner]
     return inner | None if inner is not Any else inner
 
 
@@ -168,9 +169,7 @@ def message_class(source: random.Random, base: Any, name: str) -> type[Any]:
 def extension(source: random.Random) -> tp.Registry:
     """Draw an extension: a category with commands, responses and events."""
     category = tp.Category("things", topic="things")
-    category.scalar(
-        Celsius, wire=float, read=_read_celsius, write=float, expected="a temperature"
-    )
+    category.scalar(Celsius, wire=float, read=_read_celsius, write=float, expected="a temperature")
     category.scalar(date)
     for number in range(3):
         answer = message_class(source, tp.Response, f"Answer{number}")
@@ -243,14 +242,17 @@ class Raw(str):
 
 NUMBERS: Final = tuple(
     Raw(text)
-    for text in (
-        "0 -0 1 -1 7 100 127 -128 -500 255 4294967295 4294967296 9223372036854775807 -9223372036854775808 "
-        "-9223372036854775809 18446744073709551615 18446744073709551616 99999999999999999999 "
-        "1.0 -0.0 0.1 1.5e3 1E-7 1e16 123456789012345678 0.30000000000000004 3.4028235e38 "
-        "3.4028235677973366e38 1e308 1.7976931348623157e308 1e309 -1e400 5e-324 1e-400 "
-        "2.2250738585072014e-308 9007199254740993 9007199254740993.0 0.000001 123456.789012345678 "
-        + "9" * 308 + " " + "9" * 309 + " 1" + "0" * 308 + " 0." + "0" * 50 + "1"
-    ).split()
+    for text in [
+        *(
+            "0 -0 1 -1 7 100 127 -128 -500 255 4294967295 4294967296 9223372036854775807 "
+            "-9223372036854775808 -9223372036854775809 18446744073709551615 18446744073709551616 "
+            "99999999999999999999 1.0 -0.0 0.1 1.5e3 1E-7 1e16 123456789012345678 "
+            "0.30000000000000004 3.4028235e38 3.4028235677973366e38 1e308 1.7976931348623157e308 "
+            "1e309 -1e400 5e-324 1e-400 2.2250738585072014e-308 9007199254740993 "
+            "9007199254740993.0 0.000001 123456.789012345678"
+        ).split(),
+        *("9" * 308, "9" * 309, "1" + "0" * 308, "0." + "0" * 50 + "1"),
+    ]
 )
 
 
@@ -271,14 +273,8 @@ def json_value(source: random.Random, depth: int = 0) -> Any:
 
 def odd_value(source: random.Random) -> Any:
     """Draw a value that is mostly not what is asked for."""
-    return source.choice([
-        lambda: json_value(source),
-        lambda: source.choice(NUMBERS),
-        lambda: source.choice(BAD_UUIDS),
-        lambda: source.choice(BAD_TIMES),
-        lambda: source.choice(TEXTS),
-        lambda: None,
-    ])()
+    kinds: tuple[tuple[Any, ...], ...] = (NUMBERS, BAD_UUIDS, BAD_TIMES, TEXTS, (None,))
+    return source.choice([json_value(source), *(source.choice(kind) for kind in kinds)])
 
 
 _MAKERS: Final[dict[str, Callable[[random.Random], Any]]] = {
@@ -326,9 +322,8 @@ def record_value(source: random.Random, cls: type, registry: tp.Registry, depth:
     """Draw the JSON object of an attrs class."""
     members: dict[str, Any] = {}
     for field in registry.records[cls]:
-        if field.required or source.random() < 0.6:
-            if source.random() < 0.99:
-                members[field.name] = wire_value(source, field.shape, registry, depth)
+        if source.random() < (0.99 if field.required else 0.6):
+            members[field.name] = wire_value(source, field.shape, registry, depth)
     if source.random() < 0.1:
         members["added later"] = json_value(source)
     return members
@@ -445,7 +440,9 @@ def to_text(source: random.Random, value: Any) -> str:
         if escaped and text and source.random() < 0.5:
             at = source.randrange(len(text))
             if ord(text[at]) < 0x10000:
-                start, end = (json.dumps(part, ensure_ascii=False) for part in (text[:at], text[at + 1 :]))
+                start, end = (
+                    json.dumps(part, ensure_ascii=False) for part in (text[:at], text[at + 1 :])
+                )
                 digits = f"{ord(text[at]):04x}"
                 written = f"{start[:-1]}\\u{source.choice([digits, digits.upper()])}{end[1:]}"
         return written
@@ -456,7 +453,10 @@ def to_text(source: random.Random, value: Any) -> str:
         if isinstance(value, str):
             return string(value)
         if isinstance(value, dict):
-            parts = [f"{space()}{string(k)}{space()}:{space()}{write(v)}{space()}" for k, v in value.items()]
+            parts = [
+                f"{space()}{string(k)}{space()}:{space()}{write(v)}{space()}"
+                for k, v in value.items()
+            ]
             if parts and source.random() < 0.005:
                 parts.append(parts[0])
             return "{" + (",".join(parts) or space()) + "}"
@@ -468,10 +468,14 @@ def to_text(source: random.Random, value: Any) -> str:
     return space() + write(value) + space()
 
 
-PIECES: Final = tuple(
-    '{ } [ ] " : , \\ - 0 null true 1 -0 1e999 NaN "id" "type" \\ud800 é 4294967296 1.0 "payload" '
-    '"command" "event" "category" "a":1, \\n 🚀 "reply_to":null, "payload":{}, \\u0065 1e5'.split()
-) + (" ", "\n", "\x00", "\ud800", "\u2028")
+PIECES: Final = (
+    *(
+        '{ } [ ] " : , \\ - 0 null true 1 -0 1e999 NaN "id" "type" \\ud800 é 4294967296 1.0 '
+        '"payload" "command" "event" "category" "a":1, \\n 🚀 "reply_to":null, "payload":{}, '
+        "\\u0065 1e5"
+    ).split(),
+    *(" ", "\n", "\x00", "\ud800", "\u2028"),
+)
 
 
 def spoil(source: random.Random, text: str, others: Callable[[], str]) -> str:

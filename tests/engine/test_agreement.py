@@ -3,16 +3,17 @@
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine import generate
-from engine.agreement import Pair
 from support.conformance import VECTORS
 
 import tachikoma_proto as tp
+from engine import generate
+from engine.agreement import Pair
 
-FORMS = {
+FORMS: dict[str, Callable[[str], Any]] = {
     "str": lambda text: text,
     "bytes": lambda text: text.encode(errors="surrogatepass"),
     "bytearray": lambda text: bytearray(text.encode(errors="surrogatepass")),
@@ -68,7 +69,8 @@ def test_extensions_are_read_and_written_alike(seed: int, effort: int) -> None:
         for _ in range(60):
             side, text = generate.frame(source, registry)
             if source.random() < 0.3:
-                text = generate.spoil(source, text, lambda: generate.frame(source, registry)[1])
+                other = generate.frame(source, registry)[1]
+                text = generate.spoil(source, text, other.__str__)
             pair.check(side, source.choice(list(FORMS.values()))(text))
 
 
@@ -119,7 +121,9 @@ def test_nesting_is_limited_alike(depth: int, shape: str) -> None:
         text = (
             '{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","type":"error",'
             '"timestamp":"2026-01-02T03:04:05Z","payload":{"code":"a","message":"b",'
-            + place + inner + "}}"
+            + place
+            + inner
+            + "}}"
         )
         assert pair.check("server", text) == ("yes" if depth <= 126 else "refused")
 
@@ -128,7 +132,11 @@ def test_many_unknown_keys_are_told_apart() -> None:
     pair = Pair()
     for count in (7, 8, 9, 30):
         keys = ",".join(f'"key{number}":{number}' for number in range(count))
-        for extra, verdict in (("", "yes"), (',"key3":1', "refused"), (',"ke\\u0079' '3":1', "refused")):
+        for extra, verdict in (
+            ("", "yes"),
+            (',"key3":1', "refused"),
+            (',"ke\\u00793":1', "refused"),
+        ):
             text = f'{{"type":"ping","payload":{{{keys}{extra}}},{keys}}}'
             assert pair.check("client", text) == verdict
             text = f'{{"type":"ping","payload":{{"in":{{{keys}{extra}}}}}}}'

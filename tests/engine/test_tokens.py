@@ -11,13 +11,27 @@ import re
 from collections.abc import Iterator
 
 import pytest
+
 from engine import generate
 from engine.agreement import Pair
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^{}\[\]:,"\s]+|\s+')
 
 FEW = ["{", "}", "[", "]", ":", ",", '"', '"id"', '"x"', "null", "1", " "]
-MORE = [*FEW, "{}", "[]", "true", "-0", "1e400", "1.5", '"event"', '"type"', '"\\ud800"', '"a":1', "-"]
+MORE = [
+    *FEW,
+    "{}",
+    "[]",
+    "true",
+    "-0",
+    "1e400",
+    "1.5",
+    '"event"',
+    '"type"',
+    '"\\ud800"',
+    '"a":1',
+    "-",
+]
 
 
 def changes(text: str, alphabet: list[str]) -> Iterator[str]:
@@ -41,11 +55,12 @@ BUILTIN = Pair()
 
 @pytest.mark.parametrize(
     ("side", "text"),
-    [pytest.param(*frame, id=f"{number}") for number, frame in enumerate(generate.plain_frames(BUILTIN.registry))],
+    [
+        pytest.param(*frame, id=f"{number}")
+        for number, frame in enumerate(generate.plain_frames(BUILTIN.registry))
+    ],
 )
-def test_every_change_of_a_builtin_frame_is_judged_alike(
-    side: str, text: str, effort: int
-) -> None:
+def test_every_change_of_a_builtin_frame_is_judged_alike(side: str, text: str, effort: int) -> None:
     assert BUILTIN.check(side, text) == "yes"
     for changed in changes(text, MORE if effort > 1 else FEW):
         BUILTIN.check(side, changed)

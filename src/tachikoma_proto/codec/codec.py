@@ -11,8 +11,8 @@ Rules:
 * What is written is what this codec would read.
 * The converter and its hooks are made when they are first needed, and cattrs is imported then: the
   engine reads and writes without.
-* What the engine refuses goes to the search for faults at once. Should that find none, the converter
-  decides, as it does about what the engine is not sure of.
+* What the engine refuses goes to the search for faults at once. Should that find none, the
+  converter decides, as it does about what the engine is not sure of.
 """
 
 from datetime import datetime
@@ -352,9 +352,7 @@ class Codec:
             if getattr(type(self), name) is getattr(Codec, name):
                 vars(self)[name] = getattr(engine, name)
 
-    def _command_otherwise(
-        self, verdict: Verdict, frame: Frame
-    ) -> IncomingMessage[Command[Any]]:
+    def _command_otherwise(self, verdict: Verdict, frame: Frame) -> IncomingMessage[Command[Any]]:
         message: IncomingMessage[Command[Any]] = self._decode(frame, Sender.CLIENT, verdict)
         return message
 

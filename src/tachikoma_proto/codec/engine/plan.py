@@ -110,8 +110,8 @@ def fills_slots(cls: type[Any]) -> bool:
         and props.is_frozen
         and props.added_init
         and cls.__dictoffset__ == 0
-        and cls.__new__ is object.__new__
-        and type(cls).__call__ is type.__call__
+        and getattr(cls, "__new__", None) is object.__new__
+        and all("__call__" not in vars(meta) for meta in type(cls).__mro__ if meta is not type)
         and not inspect.isabstract(cls)
         and not any(hasattr(cls, hook) for hook in hooks)
         and not any("__setattr__" in vars(base) for base in bases if not attrs.has(base))
