@@ -64,9 +64,13 @@ class Tree:
     best: "Tree | None" = None
 
 
+def _upper(text: str) -> str:
+    return text.upper()
+
+
 @attrs.frozen(kw_only=True)
 class Converted:
-    word: str = attrs.field(converter=lambda text: text.upper())
+    word: str = attrs.field(converter=_upper)
     count: int = attrs.field(default=3)
 
 
