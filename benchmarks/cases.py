@@ -8,7 +8,7 @@ Rules:
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -16,8 +16,14 @@ from benchmarks.samples import COMMANDS, EVENTS, REJECTED, RESPONSES, JsonObject
 
 Sender: TypeAlias = Literal["client", "server"]
 
+Direction: TypeAlias = Literal["decode", "encode", "send", "memory"]
+"""Reading a frame, writing a message in its envelope, writing a payload in a new one, or memory."""
+
 BATCH_SIZE: Final = 1000
 LARGE_SIZE: Final = 64 * 1024
+
+ADDED: Final = "added"
+"""The name of the field that is unknown."""
 
 _WEIGHTS: Final = {
     "forge.log": 25,
@@ -45,6 +51,8 @@ class Case:
         sender: Whose frames they are.
         texts: The frames.
         refused: Whether the frames must be refused; they are then read only.
+        directions: What is measured.
+        as_bytes: Whether the frames are read from bytes.
     """
 
     name: str
@@ -52,6 +60,13 @@ class Case:
     sender: Sender
     texts: tuple[str, ...]
     refused: bool = False
+    directions: tuple[Direction, ...] = ("decode", "encode")
+    as_bytes: bool = False
+
+    @property
+    def frames(self) -> tuple[str | bytes, ...]:
+        """The frames in the form in which they are read."""
+        return tuple(text.encode() for text in self.texts) if self.as_bytes else self.texts
 
     @property
     def types(self) -> frozenset[str]:
@@ -61,15 +76,44 @@ class Case:
 
 def make_cases() -> list[Case]:
     """Make all cases, in the order of the report."""
+    progress = EVENTS["mission.progress"]
+    event = _single("event", "event (mission.progress)", "server", progress)
     return [
-        _single("event", "event (mission.progress)", "server", EVENTS["mission.progress"]),
+        event,
+        *_layouts(event, progress),
         _single("command", "command (subscribe)", "client", COMMANDS["subscribe"]),
         _single(
             "response", "response (mission_status)", "server", RESPONSES["mission_status_result"]
         ),
         _single("large", "large event (forge.log, 64 KiB)", "server", _large_event()),
-        Case("rejected", "rejected event", "server", (REJECTED,), refused=True),
+        Case("rejected", "rejected event", "server", (REJECTED,), True, ("decode",)),
         Case("batch", f"batch of {BATCH_SIZE}, per frame", "server", _batch()),
+    ]
+
+
+def _layouts(event: Case, frame: JsonObject) -> list[Case]:
+    """Make the cases of an event in other forms than the reference server's, and of its payload."""
+    payload = frame["payload"]
+    tags = {name: payload[name] for name in ("category", "event")}
+    others = {name: value for name, value in payload.items() if name not in tags}
+
+    def read(name: str, title: str, text: str, *, as_bytes: bool = False) -> Case:
+        return replace(
+            event,
+            name=name,
+            title=f"event, {title}",
+            texts=(text,),
+            directions=("decode",),
+            as_bytes=as_bytes,
+        )
+
+    reverse = {**tags, **dict(reversed(others.items()))}
+    return [
+        replace(event, name="payload", title="event, in a new envelope", directions=("send",)),
+        read("bytes", "from bytes", to_text(frame), as_bytes=True),
+        read("spaced", "with white space", json.dumps(frame, ensure_ascii=False)),
+        read("reversed", "fields reversed", to_text({**frame, "payload": reverse})),
+        read("unknown", "an unknown field", to_text(_with(frame, payload={ADDED: "later"}))),
     ]
 
 
@@ -80,6 +124,15 @@ def samples() -> list[Case]:
         *(_single(name, name, "server", frame) for name, frame in server.items()),
         *(_single(name, name, "client", frame) for name, frame in COMMANDS.items()),
     ]
+
+
+def without_additions(frame: JsonObject) -> JsonObject:
+    """Leave out of a frame, or of its payload, what no contestant knows."""
+    return {
+        name: without_additions(value) if name == "payload" else value
+        for name, value in frame.items()
+        if name != ADDED
+    }
 
 
 def _single(name: str, title: str, sender: Sender, frame: JsonObject) -> Case:

@@ -10,11 +10,11 @@ Rules:
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from benchmarks.cases import Case, samples
+from benchmarks.cases import Case, samples, without_additions
 from benchmarks.contestant import Contestant, Decode
 from benchmarks.samples import REFUSALS, REJECTED
 
@@ -57,13 +57,17 @@ def check(contestant: Contestant, cases: list[Case]) -> None:
 
 def _check_values(contestant: Contestant, case: Case, decode: Decode) -> None:
     encode = contestant.encode(case)
-    for text in case.texts:
+    send = contestant.send(case)
+    for text, frame in zip(case.texts, case.frames, strict=True):
         wanted = json.loads(text)
-        message = decode(text)
+        message = decode(frame)
         for fault in _faults(message, wanted, "$", typed=contestant.typed):
             raise CheckFailed(f"{contestant.name} reads {case.name} wrongly: {fault}")
-        if encode is None or _frame(encode(message)) != _frame(text):
+        known = without_additions(wanted)
+        if encode is None or (contestant.typed and _frame(encode(message)) != _frame(known)):
             raise CheckFailed(f"{contestant.name} writes {case.name} wrongly")
+        if send is None or (contestant.typed and not _is_sent_anew(send(message), known)):
+            raise CheckFailed(f"{contestant.name} sends {case.name} wrongly")
 
 
 def _check_refusals(contestant: Contestant) -> None:
@@ -77,9 +81,16 @@ def _check_refusals(contestant: Contestant) -> None:
             raise CheckFailed(f"{contestant.name} is stricter than it says")
 
 
-def _frame(text: str | bytes) -> Any:
+def _is_sent_anew(text: str | bytes, wanted: Any) -> bool:
+    """Tell whether a frame has the payload, and an id and a time of its own."""
+    sent = _frame(text)
+    is_now = abs(sent["timestamp"] - datetime.now(UTC)) < timedelta(minutes=5)
+    return is_now and sent["id"] != wanted["id"] and sent["payload"] == wanted["payload"]
+
+
+def _frame(text: str | bytes | Any) -> Any:
     """Read a frame, its timestamp as an instant: ``Z`` and ``+00:00`` are the same."""
-    frame = json.loads(text)
+    frame = json.loads(text) if isinstance(text, (str, bytes)) else text
     return {**frame, "timestamp": datetime.fromisoformat(frame["timestamp"])}
 
 
@@ -94,7 +105,7 @@ def _refuses(contestant: Contestant, decode: Decode, text: str) -> bool:
 def _faults(found: object, wanted: Any, path: str, *, typed: bool) -> Iterator[str]:
     """Tell where what was read is not what the frame says."""
     if isinstance(wanted, dict) and path != _FREE:
-        for name, value in wanted.items():
+        for name, value in without_additions(wanted).items():
             inner = f"{path}.{name}"
             member = _member(found, name)
             if member is _MISSING and typed and inner in _TAGS:

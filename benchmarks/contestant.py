@@ -4,8 +4,8 @@ Rules:
 
 * A contestant hands out an operation for a case, or None for what it cannot do; what its
   documentation says to make once, it made before.
-* It reads ``str``, which is what a text frame arrives as, and writes what it writes by nature,
-  ``str`` or ``bytes``.
+* It reads ``str``, which is what a text frame arrives as, or ``bytes`` where a case says so, and
+  writes what it writes by nature, ``str`` or ``bytes``.
 * ``Contestant`` is all that the runner knows of it.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from benchmarks.cases import Case
 
-Decode: TypeAlias = Callable[[str], object]
+Decode: TypeAlias = Callable[[Any], object]
 Encode: TypeAlias = Callable[[Any], "str | bytes"]
 
 
@@ -48,3 +48,6 @@ class Contestant(Protocol):
 
     def encode(self, case: Case) -> Encode | None:
         """Give the operation that writes a message that ``decode`` gave."""
+
+    def send(self, case: Case) -> Encode | None:
+        """Give the operation that puts its payload into a new envelope, and writes that."""

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any, Final
 
+from benchmarks.cases import Direction
 from benchmarks.contestant import Contestant
 from benchmarks.provenance import facts
-from benchmarks.timing import Direction, Effort, Measure
+from benchmarks.timing import Effort, Measure
 
 _PACKAGES: Final = (
     "tachikoma-proto",

@@ -14,12 +14,10 @@ import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, Direction
 from benchmarks.contestant import Contestant, Decode
-
-Direction: TypeAlias = Literal["decode", "encode", "memory"]
 
 WARM_UP: Final = 2
 """Operations before each block that do not count."""
@@ -89,21 +87,27 @@ def make_measures(contestants: list[Contestant], cases: list[Case]) -> list[Meas
     """
     measures: list[Measure] = []
     for case in cases:
-        reading = Measure(case, "decode")
-        writing = Measure(case, "encode")
-        for contestant in contestants:
-            decode, encode = contestant.decode(case), contestant.encode(case)
-            if case.refused and not contestant.strict:
-                reading.accepts.append(contestant.name)
-            elif decode is not None:
-                refusals = contestant.refusals if case.refused else ()
-                frames = _frames_of(case)
-                reading.entries.append(Entry(contestant.name, decode, frames, refusals))
-                if encode is not None and not case.refused:
-                    messages = _messages_of(case, decode)
-                    writing.entries.append(Entry(contestant.name, encode, messages))
-        measures += [reading] if case.refused else [reading, writing]
+        for direction in case.directions:
+            measure = Measure(case, direction)
+            for contestant in contestants:
+                _enter(measure, contestant)
+            measures.append(measure)
     return measures
+
+
+def _enter(measure: Measure, contestant: Contestant) -> None:
+    """Have a contestant take part in a measure, if it can."""
+    case = measure.case
+    decode = contestant.decode(case)
+    if case.refused and not contestant.strict:
+        measure.accepts.append(contestant.name)
+    elif decode is not None and measure.direction == "decode":
+        refusals = contestant.refusals if case.refused else ()
+        measure.entries.append(Entry(contestant.name, decode, _frames_of(case), refusals))
+    elif decode is not None:
+        encode = contestant.encode(case) if measure.direction == "encode" else contestant.send(case)
+        if encode is not None:
+            measure.entries.append(Entry(contestant.name, encode, _messages_of(case, decode)))
 
 
 def run(measures: list[Measure], effort: Effort) -> Iterator[int]:
@@ -178,17 +182,17 @@ def _time_refusals(entry: Entry, inputs: list[Any]) -> int:
 
 def _frames_of(case: Case) -> Callable[[int], list[Any]]:
     def make(passes: int) -> list[Any]:
-        return [_copy(text) for _ in range(passes) for text in case.texts]
+        return [_copy(frame) for _ in range(passes) for frame in case.frames]
 
     return make
 
 
 def _messages_of(case: Case, decode: Decode) -> Callable[[int], list[Any]]:
     def make(passes: int) -> list[Any]:
-        return [decode(_copy(text)) for _ in range(passes) for text in case.texts]
+        return [decode(_copy(frame)) for _ in range(passes) for frame in case.frames]
 
     return make
 
 
-def _copy(text: str) -> str:
-    return (text + " ")[:-1]
+def _copy(frame: str | bytes) -> str | bytes:
+    return (frame + " ")[:-1] if isinstance(frame, str) else bytes(bytearray(frame))

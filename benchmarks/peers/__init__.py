@@ -16,6 +16,7 @@ from benchmarks.peers import (
     pydantic_v2,
     stdlib_json,
     tachikoma,
+    tachikoma_converter,
 )
 
 _MODULES = (
@@ -25,6 +26,7 @@ _MODULES = (
     msgspec_flat,
     mashumaro_orjson,
     plain_cattrs,
+    tachikoma_converter,
     stdlib_json,
 )
 

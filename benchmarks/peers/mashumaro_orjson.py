@@ -7,8 +7,11 @@ Rules:
 * Strictness is not mashumaro's own: it is in functions given as strategies.
 """
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from operator import methodcaller
+from uuid import uuid4
 
 import orjson
 from mashumaro.exceptions import (
@@ -50,6 +53,11 @@ class Mashumaro:
     def encode(self, case: Case) -> Encode | None:
         """Give the message's ``to_jsonb``."""
         return self._write
+
+    def send(self, case: Case) -> Encode | None:
+        """Give a function that makes the envelope, and writes it."""
+        write = self._write
+        return lambda message: write(replace(message, id=uuid4(), timestamp=datetime.now(UTC)))
 
 
 def make() -> Contestant:

@@ -9,6 +9,10 @@ Rules:
 * ``Decoder`` and ``Encoder`` are made once. What is written is ``bytes``.
 """
 
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
 import msgspec
 
 from benchmarks.cases import Case
@@ -39,6 +43,15 @@ class Msgspec:
     def encode(self, case: Case) -> Encode | None:
         """Give the encoder's ``encode``."""
         return self._write
+
+    def send(self, case: Case) -> Encode | None:
+        """Give a function that makes the envelope, and writes it."""
+        write = self.encode(case)
+        return write and (lambda message: write(_anew(message)))
+
+
+def _anew(message: Any) -> Any:
+    return msgspec.structs.replace(message, id=uuid4(), timestamp=datetime.now(UTC))
 
 
 def make() -> Contestant:

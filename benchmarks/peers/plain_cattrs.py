@@ -7,11 +7,13 @@ Rules:
 * Hooks for UUID, which that converter has none for, as the documentation registers them.
 """
 
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from attrs import evolve
 from cattrs.errors import BaseValidationError
 from cattrs.preconf.json import JsonConverter, make_converter
 from cattrs.strategies import configure_tagged_union
@@ -99,6 +101,11 @@ class PlainCattrs:
     def encode(self, case: Case) -> Encode | None:
         """Give the converter's ``dumps`` for the union of the side's frames."""
         return self._write_client if case.sender == "client" else self._write_server
+
+    def send(self, case: Case) -> Encode | None:
+        """Give a function that makes the envelope, and writes it."""
+        write = self._write_client if case.sender == "client" else self._write_server
+        return lambda message: write(evolve(message, id=uuid4(), timestamp=datetime.now(UTC)))
 
 
 def _make_converter() -> JsonConverter:

@@ -7,8 +7,10 @@ Rules:
 * ``exclude_none`` when writing, since None is not on the wire.
 """
 
+from datetime import UTC, datetime
 from operator import methodcaller
 from typing import Any
+from uuid import uuid4
 
 import pydantic
 from pydantic import TypeAdapter, ValidationError
@@ -41,6 +43,15 @@ class Pydantic:
     def encode(self, case: Case) -> Encode | None:
         """Give the model's ``model_dump_json``."""
         return self._write
+
+    def send(self, case: Case) -> Encode | None:
+        """Give a function that makes the envelope, and writes it."""
+        write = self._write
+        return lambda message: write(_anew(message))
+
+
+def _anew(message: Any) -> Any:
+    return message.model_copy(update={"id": uuid4(), "timestamp": datetime.now(UTC)})
 
 
 def make() -> Contestant:

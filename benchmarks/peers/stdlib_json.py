@@ -8,6 +8,8 @@ Rules:
 
 import json
 import platform
+from datetime import UTC, datetime
+from uuid import uuid4
 
 from benchmarks.cases import Case
 from benchmarks.contestant import Contestant, Decode, Encode
@@ -34,6 +36,13 @@ class StdlibJson:
     def encode(self, case: Case) -> Encode | None:
         """Give the encoder's ``encode``."""
         return self._write
+
+    def send(self, case: Case) -> Encode | None:
+        """Give a function that makes the envelope, and writes it."""
+        write = self._write
+        return lambda message: write(
+            {**message, "id": str(uuid4()), "timestamp": datetime.now(UTC).isoformat()}
+        )
 
 
 def make() -> Contestant:
