@@ -74,30 +74,6 @@ resolve_unicode(const char *at, Py_UCS4 *character)
     return at + 6;
 }
 
-/* What a backslash and this letter stand for; 0 where they stand for nothing. */
-char
-simple_escape(char letter)
-{
-    switch (letter) {
-    case '"':
-    case '\\':
-    case '/':
-        return letter;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
-    }
-}
-
 /* ---- From UTF-8 ---- */
 
 /* Take a character from UTF-8 that is known to be good; give what comes after it. */
@@ -296,8 +272,8 @@ utf8_of_text(PyObject *text, Utf8 *utf8)
     while (at < length) {
         if (capacity - used < 4 * PORTION + 1) {
             /* As if what is to come were as wide as what there was, and a bit more. */
-            Py_ssize_t rest = length - at;
-            capacity = used + rest + rest / 4 + used / 4 + 8 * PORTION;
+            double width = at > 0 ? (double)used / (double)at * 1.03 : 1.0;
+            capacity = used + (Py_ssize_t)((double)(length - at) * width) + 16 * PORTION;
             if (!enlarge(utf8, used, capacity)) {
                 return RAISED;
             }

@@ -116,6 +116,18 @@ eight_ascii(int kind, const void *data, Py_ssize_t at, uint64_t *bytes)
 
 #endif
 
+/* What a backslash and a letter stand for; 0 where they stand for nothing. */
+static inline char
+simple_escape(char letter)
+{
+    static const char MEANINGS[128] = {
+        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+    };
+    unsigned char byte = (unsigned char)letter;
+    return byte < 128 ? MEANINGS[byte] : 0;
+}
+
 /* How wide the characters of UTF-8 are, and how many bytes it has beyond one for each. */
 typedef struct {
     Py_ssize_t surplus;
@@ -201,7 +213,6 @@ typedef struct {
 PyObject *text_of_ascii(const char *at, Py_ssize_t size);
 PyObject *text_of_utf8(const char *at, Py_ssize_t size);
 PyObject *text_of_json(const char *at, Py_ssize_t size, const Extent *extent);
-char simple_escape(char letter);
 const char *resolve_unicode(const char *at, Py_UCS4 *character);
 Verdict utf8_of_text(PyObject *text, Utf8 *utf8);
 
