@@ -16,6 +16,7 @@ from support.cli_process import shown_on_a_terminal
 import tachikoma_proto as tp
 from tachikoma_proto.cli import main
 from tachikoma_proto.cli.app import COMMANDS, commands
+from tachikoma_proto.codec.engine.load import has_engine
 
 COMMAND = [sys.executable, "-m", "tachikoma_proto"]
 
@@ -172,7 +173,8 @@ class TestVersion:
     def test_version_is_that_of_the_distribution(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--version"]) == 0
         version = importlib.metadata.version("tachikoma-proto")
-        assert capsys.readouterr().out == f"tachikoma-proto {version}\n"
+        how = "compiled engine" if has_engine() else "converter alone"
+        assert capsys.readouterr().out == f"tachikoma-proto {version} ({how})\n"
 
     def test_version_of_a_package_that_is_not_installed_is_an_error(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -72,6 +72,15 @@ class _Commands(click.Group):
         write_statuses(formatter, COMMON_STATUSES)
 
 
+def _codec() -> str:
+    """Return how frames are read and written here."""
+    try:
+        import tachikoma_proto.codec._engine  # noqa: F401
+    except ImportError:
+        return "converter alone"
+    return "compiled engine"
+
+
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if not is_asked or ctx.resilient_parsing:
         return
@@ -80,7 +89,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> No
     import tachikoma_proto
 
     try:
-        print(f"{PROGRAM} {tachikoma_proto.__version__}")
+        print(f"{PROGRAM} {tachikoma_proto.__version__} ({_codec()})")
     except PackageNotFoundError:
         raise CliError("there is no version: the package is not installed") from None
     ctx.exit()
