@@ -437,7 +437,7 @@ bool push(Reader *reader, PyObject *object);
 bool reserve_items(Reader *reader, Py_ssize_t count);
 void drop_items(Reader *reader, Py_ssize_t base);
 
-/* reader.c */
+/* frames.c */
 PyObject *read_frame(Engine *engine, const Side *side, PyObject *frame);
 
 /* writer.c */
