@@ -315,14 +315,16 @@ raised(Reader *reader)
 
 /* ---- Writing ---- */
 
-/* Text that is being written, as UTF-8. */
+/* Text that is being written: a byte a character as long as none needs more (then the string that
+   comes out is a copy of it), else UTF-8. */
 typedef struct {
     Engine *engine;
     char *data;
     Py_ssize_t size;
     Py_ssize_t capacity;
     int depth;
-    bool is_ascii;
+    bool is_ascii; /* there is nothing but ASCII so far */
+    bool is_utf8;
     Verdict verdict;
     char local[1024];
 } Writer;

@@ -211,6 +211,7 @@ typedef struct {
 } Utf8;
 
 PyObject *text_of_ascii(const char *at, Py_ssize_t size);
+PyObject *text_of_bytes(const char *at, Py_ssize_t size, bool is_ascii);
 PyObject *text_of_utf8(const char *at, Py_ssize_t size);
 PyObject *text_of_json(const char *at, Py_ssize_t size, const Extent *extent);
 const char *resolve_unicode(const char *at, Py_UCS4 *character);

@@ -37,8 +37,6 @@ static const unsigned char DIGITS[256] = {
     255, 255, 255, 255, 255, 255, 255, 255, 255,
 };
 
-static const char HEX[] = "0123456789abcdef";
-
 /* Read some digits, of which `*seen` gets a high bit where one was none. */
 static inline uint64_t
 hex_number(const char *at, int count, unsigned *seen)
@@ -180,35 +178,61 @@ usual_uuid(Reader *reader, bool *is_usual)
     return make_uuid(reader, high, low);
 }
 
-static inline char *
-put_hex(char *to, uint64_t number, int count)
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+/* Put eight digits at once. */
+static inline void
+put_hex_8(char *to, uint64_t number)
 {
-    for (int i = count - 1; i >= 0; i--) {
+    /* Spread the half bytes, the first of them into the lowest byte. */
+    uint64_t digits = (number & 0xFFFF) << 32 | (number >> 16 & 0xFFFF);
+    const uint64_t bytes = UINT64_C(0x000000FF000000FF), halves = UINT64_C(0x000F000F000F000F);
+    digits = (digits & bytes) << 16 | (digits >> 8 & bytes);
+    digits = (digits & halves) << 8 | (digits >> 4 & halves);
+    /* A digit from ten on is a letter, 39 places further on. */
+    uint64_t is_letter = (digits + EACH_BYTE(6)) >> 4 & EACH_BYTE(1);
+    uint64_t text = digits + EACH_BYTE('0') + is_letter * ('a' - '0' - 10);
+    memcpy(to, &text, 8);
+}
+
+#else
+
+static inline void
+put_hex_8(char *to, uint64_t number)
+{
+    static const char HEX[] = "0123456789abcdef";
+    for (int i = 7; i >= 0; i--) {
         to[i] = HEX[number & 0xF];
         number >>= 4;
     }
-    return to + count;
 }
+
+#endif
 
 /* Write a UUID with its quotes. */
 static bool
 write_uuid_bits(Writer *writer, uint64_t high, uint64_t low)
 {
+    char digits[32];
     if (!reserve(writer, 38)) {
         return false;
     }
+    put_hex_8(digits, high >> 32);
+    put_hex_8(digits + 8, high & UINT32_MAX);
+    put_hex_8(digits + 16, low >> 32);
+    put_hex_8(digits + 24, low & UINT32_MAX);
     char *to = writer->data + writer->size;
-    *to++ = '"';
-    to = put_hex(to, high >> 32, 8);
-    *to++ = '-';
-    to = put_hex(to, high >> 16, 4);
-    *to++ = '-';
-    to = put_hex(to, high, 4);
-    *to++ = '-';
-    to = put_hex(to, low >> 48, 4);
-    *to++ = '-';
-    to = put_hex(to, low, 12);
-    *to = '"';
+    to[0] = '"';
+    memcpy(to + 1, digits, 8);
+    to[9] = '-';
+    memcpy(to + 10, digits + 8, 4);
+    to[14] = '-';
+    memcpy(to + 15, digits + 12, 4);
+    to[19] = '-';
+    memcpy(to + 20, digits + 16, 4);
+    to[24] = '-';
+    memcpy(to + 25, digits + 20, 12);
+    to[37] = '"';
     writer->size += 38;
     return true;
 }

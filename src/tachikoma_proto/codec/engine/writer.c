@@ -116,15 +116,30 @@ is_plain(const char *at, Py_ssize_t size)
     return stops_in(bytes) == 0;
 }
 
-/* Write a portion of a string of some kind, which is a constant where this is called; there is
-   room for six bytes a character. False where there is a lone surrogate. */
+/* Put a character that is not plain ASCII. */
+static inline char *
+put_other(char *to, Py_UCS4 character, bool as_utf8)
+{
+    if (character < 0x80) {
+        return put_escape(to, (unsigned char)character);
+    }
+    if (as_utf8) {
+        return put_utf8(to, character);
+    }
+    *to++ = (char)character;
+    return to;
+}
+
+/* Write a portion of a string of some kind, which is a constant where this is called, as is
+   `as_utf8`; there is room for six bytes a character. False where there is a lone surrogate. */
 static inline bool
-write_portion(Writer *writer, int kind, const void *data, Py_ssize_t at, Py_ssize_t stop)
+write_portion(Writer *writer, int kind, bool as_utf8, const void *data, Py_ssize_t at,
+              Py_ssize_t stop)
 {
     char *to = writer->data + writer->size;
     while (at < stop) {
         uint64_t bytes;
-        while (stop - at >= 8 && eight_ascii(kind, data, at, &bytes)) {
+        while (stop - at >= 8 && (eight_ascii(kind, data, at, &bytes) || !as_utf8)) {
             uint64_t stops = stops_in(bytes);
             memcpy(to, &bytes, 8);
             if (stops == 0) {
@@ -149,8 +164,7 @@ write_portion(Writer *writer, int kind, const void *data, Py_ssize_t at, Py_ssiz
                 writer->verdict = REFUSED;
                 return false;
             }
-            to = character < 0x80 ? put_escape(to, (unsigned char)character)
-                                  : put_utf8(to, character);
+            to = put_other(to, character, as_utf8);
             at++;
         }
     }
@@ -158,13 +172,14 @@ write_portion(Writer *writer, int kind, const void *data, Py_ssize_t at, Py_ssiz
     return true;
 }
 
-/* Write text that has something to be escaped, or is not ASCII, by portions. */
+/* Write text by portions: what has something to be escaped, or becomes UTF-8. */
 static bool
 write_by_portions(Writer *writer, PyObject *text)
 {
     enum { PORTION = 64 };
     const void *data = PyUnicode_DATA(text);
     Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    int kind = (int)PyUnicode_KIND(text);
     for (Py_ssize_t at = 0; at < length; at += PORTION) {
         Py_ssize_t stop = length - at > PORTION ? at + PORTION : length;
         bool is_written;
@@ -172,21 +187,58 @@ write_by_portions(Writer *writer, PyObject *text)
         if (!reserve(writer, 6 * PORTION + (length - at))) {
             return false;
         }
-        switch (PyUnicode_KIND(text)) {
-        case PyUnicode_1BYTE_KIND:
-            is_written = write_portion(writer, PyUnicode_1BYTE_KIND, data, at, stop);
-            break;
-        case PyUnicode_2BYTE_KIND:
-            is_written = write_portion(writer, PyUnicode_2BYTE_KIND, data, at, stop);
-            break;
-        default:
-            is_written = write_portion(writer, PyUnicode_4BYTE_KIND, data, at, stop);
-            break;
+        if (kind == PyUnicode_1BYTE_KIND) {
+            is_written =
+                writer->is_utf8
+                    ? write_portion(writer, PyUnicode_1BYTE_KIND, true, data, at, stop)
+                    : write_portion(writer, PyUnicode_1BYTE_KIND, false, data, at, stop);
+        }
+        else {
+            is_written =
+                kind == PyUnicode_2BYTE_KIND
+                    ? write_portion(writer, PyUnicode_2BYTE_KIND, true, data, at, stop)
+                    : write_portion(writer, PyUnicode_4BYTE_KIND, true, data, at, stop);
         }
         if (!is_written) {
             return false;
         }
     }
+    return true;
+}
+
+/* Count the bytes that take two in UTF-8. */
+static Py_ssize_t
+count_high(const Writer *writer)
+{
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; i < writer->size && !writer->is_ascii; i++) {
+        count += (unsigned char)writer->data[i] >> 7;
+    }
+    return count;
+}
+
+/* Go over to UTF-8, since a character is to come that a byte does not hold. */
+static bool
+become_utf8(Writer *writer)
+{
+    Py_ssize_t more = count_high(writer);
+    if (!reserve(writer, more)) {
+        return false;
+    }
+    char *from = writer->data + writer->size;
+    char *to = from + more;
+    writer->size += more;
+    while (to > from) { /* from behind, so that nothing is overwritten that is still to be read */
+        unsigned char byte = (unsigned char)*--from;
+        if (byte < 0x80) {
+            *--to = (char)byte;
+        }
+        else {
+            *--to = (char)(0x80 | (byte & 0x3F));
+            *--to = (char)(0xC0 | byte >> 6);
+        }
+    }
+    writer->is_utf8 = true;
     return true;
 }
 
@@ -203,7 +255,12 @@ write_text(Writer *writer, PyObject *value)
     }
 #endif
     bool is_ascii = PyUnicode_IS_ASCII(value);
-    if (is_ascii) {
+    bool is_narrow = PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND;
+    if (!is_narrow && !writer->is_utf8 && !become_utf8(writer)) {
+        return false;
+    }
+    writer->is_ascii = writer->is_ascii && is_ascii;
+    if (is_ascii || (is_narrow && !writer->is_utf8)) {
         const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
         Py_ssize_t size = PyUnicode_GET_LENGTH(value);
         if (is_plain(text, size)) {
@@ -216,7 +273,6 @@ write_text(Writer *writer, PyObject *value)
             return true;
         }
     }
-    writer->is_ascii = writer->is_ascii && is_ascii;
     return write_byte(writer, '"') && write_by_portions(writer, value) && write_byte(writer, '"');
 }
 
@@ -675,7 +731,9 @@ start_writer(Writer *writer, Engine *engine)
     writer->size = 0;
     writer->capacity = (Py_ssize_t)sizeof writer->local;
     writer->depth = 1;
+    /* What comes from the plan is UTF-8. */
     writer->is_ascii = engine->has_ascii_names;
+    writer->is_utf8 = !engine->has_ascii_names;
     writer->verdict = TAKEN;
 }
 
@@ -685,15 +743,16 @@ finish_writer(Writer *writer, bool is_written)
 {
     const Engine *engine = writer->engine;
     PyObject *text = NULL;
-    if (is_written && writer->size > engine->max_size) {
-        is_written = doubt(writer);
+    if (is_written) {
+        Py_ssize_t size = writer->size + (writer->is_utf8 ? 0 : count_high(writer));
+        is_written = size <= engine->max_size || doubt(writer);
     }
     if (!is_written) {
         text = answer(engine, writer->verdict);
     }
     else {
-        text = writer->is_ascii ? text_of_ascii(writer->data, writer->size)
-                                : text_of_utf8(writer->data, writer->size);
+        text = writer->is_utf8 ? text_of_utf8(writer->data, writer->size)
+                               : text_of_bytes(writer->data, writer->size, writer->is_ascii);
     }
     if (writer->data != writer->local) {
         PyMem_Free(writer->data);
