@@ -141,7 +141,7 @@ typedef struct {
     PyObject *fallback;  /* the default, or what makes it */
     const char *quoted;  /* the name as a JSON string */
     Py_ssize_t quoted_size;
-    uint64_t head;       /* its first eight bytes, or all with zeros behind, as they lie in memory */
+    uint64_t head;       /* its first eight bytes as they lie in memory, then zeros */
     uint64_t head_mask;  /* the bits of it that count */
     const char *prefix;  /* what stands before the value where it is written: ,"name": */
     Py_ssize_t prefix_size;

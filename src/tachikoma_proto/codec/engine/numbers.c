@@ -165,9 +165,9 @@ multiply(uint64_t one, uint64_t other)
     return product;
 }
 
-/* Find the integer nearest to a double times a power of ten, the even one of two, exactly: the double is `mantissa`
-   times two to the power of -`shift`. Tell whether it lies near enough to read as the double,
-   which it does when it is less than half of the mantissa's last unit away. */
+/* Find the integer nearest to a double times a power of ten, the even one of two, exactly: the
+   double is `mantissa` times two to the power of -`shift`. Tell whether it lies near enough to
+   read as the double, which it does when it is less than half of the mantissa's last unit away. */
 static bool
 nearest_digits(uint64_t mantissa, int shift, int power, uint64_t *digits)
 {

@@ -256,18 +256,19 @@ static bool
 refill_random(Writer *writer)
 {
     Engine *engine = writer->engine;
-    PyObject *bytes = PyObject_CallFunction(engine->urandom, "n", (Py_ssize_t)sizeof engine->random);
+    const Py_ssize_t size = (Py_ssize_t)sizeof engine->random;
+    PyObject *bytes = PyObject_CallFunction(engine->urandom, "n", size);
     if (bytes == NULL) {
         writer->verdict = RAISED;
         return false;
     }
-    if (!PyBytes_CheckExact(bytes) || PyBytes_GET_SIZE(bytes) != (Py_ssize_t)sizeof engine->random) {
+    if (!PyBytes_CheckExact(bytes) || PyBytes_GET_SIZE(bytes) != size) {
         Py_DECREF(bytes);
         return doubt(writer);
     }
     memcpy(engine->random, PyBytes_AS_STRING(bytes), sizeof engine->random);
     Py_DECREF(bytes);
-    engine->random_left = (Py_ssize_t)sizeof engine->random;
+    engine->random_left = size;
     engine->random_owner = (long)getpid();
     engine->random_forks = engine->shared->forks;
     return true;
