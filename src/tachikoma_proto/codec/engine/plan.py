@@ -78,7 +78,7 @@ _ROLES: Final = {"id": 1, "timestamp": 2, "reply_to": 3, "type": 4, "payload": 5
 
 _IN_ENVELOPE, _IN_INCOMING, _IN_OUTGOING = 1, 2, 4
 
-_CONTAINERS: Final = {tuple: 0, list: 1, frozenset: 2}
+_CONTAINERS: Final[dict[type, int]] = {tuple: 0, list: 1, frozenset: 2}
 
 _ENVELOPE_ORDER: Final = ("id", "type", "timestamp", "reply_to", "payload", "position")
 """The members of envelopes as they are written."""

@@ -1,0 +1,70 @@
+"""How a codec gets its engine, and does without."""
+
+import copy
+import pickle
+import sys
+from typing import Any
+
+import pytest
+
+import tachikoma_proto as tp
+from tachikoma_proto.codec.engine.load import has_engine
+from tachikoma_proto.codec.engine.verdict import Verdict
+
+PING = '{"type":"ping"}'
+ENGINE = "tachikoma_proto.codec._engine"
+
+
+def test_a_codec_says_which_it_has() -> None:
+    assert has_engine()
+    assert "compiled engine" in repr(tp.Codec())
+    assert "compiled engine" in repr(tp.Codec(accelerated=True))
+    assert "converter alone" in repr(tp.Codec(accelerated=False))
+    assert tp.Codec().is_accelerated
+    assert not tp.Codec(accelerated=False).is_accelerated
+
+
+def test_without_an_engine_the_converter_does_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, ENGINE, None)
+    codec = tp.Codec()
+    assert not codec.is_accelerated
+    assert codec.decode_command(PING).payload == tp.Ping()
+    assert codec.encode(tp.Pong()) == '{"type":"pong"}'
+    with pytest.raises(ImportError, match="compiled engine"):
+        tp.Codec(accelerated=True)
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_methods_of_a_subclass_stay(accelerated: bool) -> None:
+    class Counting(tp.Codec):
+        read = 0
+
+        def decode_command(self, frame: Any) -> Any:
+            self.read += 1
+            return super().decode_command(frame)
+
+    codec = Counting(accelerated=accelerated)
+    assert codec.decode_command(PING).payload == tp.Ping()
+    assert codec.read == 1
+    assert "decode_server_message" in vars(codec) or not accelerated
+
+
+def test_a_copy_has_an_engine_of_its_own() -> None:
+    codec = tp.Codec(max_size=1000)
+    for made in (copy.copy(codec), copy.deepcopy(codec), pickle.loads(pickle.dumps(codec))):
+        assert made.is_accelerated
+        assert made.decode_command(PING).payload == tp.Ping()
+        with pytest.raises(tp.MessageTooLargeError):
+            made.decode_command(PING + " " * 1000)
+
+
+def test_a_codec_gives_no_verdict() -> None:
+    codec = tp.Codec()
+    outcomes: list[Any] = []
+    for frame in (PING, "", "{", '{"type":"no"}', b"\xff", '{"type":"pong"}', '{"type":"event.x"}'):
+        for decode in (codec.decode_command, codec.decode_server_message):
+            try:
+                outcomes.append(decode(frame))
+            except tp.ProtocolError as error:
+                outcomes.append(error)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
