@@ -85,7 +85,7 @@ def _is_sent_anew(text: str | bytes, wanted: Any) -> bool:
     """Tell whether a frame has the payload, and an id and a time of its own."""
     sent = _frame(text)
     is_now = abs(sent["timestamp"] - datetime.now(UTC)) < timedelta(minutes=5)
-    return is_now and sent["id"] != wanted["id"] and sent["payload"] == wanted["payload"]
+    return bool(is_now and sent["id"] != wanted["id"] and sent["payload"] == wanted["payload"])
 
 
 def _frame(text: str | bytes | Any) -> Any:
