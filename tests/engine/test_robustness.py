@@ -285,8 +285,8 @@ def odd_frame(many: int = 3) -> str:
     )
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, MemoryError, OSError])
-def test_what_called_code_raises_passes_through(odd: tuple[Pair, Calls], error: Any) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_is_no_error_passes_through(odd: tuple[Pair, Calls], error: Any) -> None:
     pair, calls = odd
     message = pair.whole.decode_server_message(odd_frame())
 
@@ -304,7 +304,8 @@ def test_what_called_code_raises_passes_through(odd: tuple[Pair, Calls], error: 
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError, TypeError, KeyError, ZeroDivisionError, AssertionError]
+    "error",
+    [ValueError, TypeError, KeyError, ZeroDivisionError, AssertionError, RuntimeError, OSError],
 )
 def test_what_called_code_refuses_is_refused(odd: tuple[Pair, Calls], error: Any) -> None:
     pair, calls = odd
@@ -314,7 +315,7 @@ def test_what_called_code_refuses_is_refused(odd: tuple[Pair, Calls], error: Any
         raise error("no")
 
     calls.read = calls.write = fail
-    assert pair.check("server", odd_frame()) == "refused"
+    assert pair.check("server", odd_frame()) in ("refused", "unsure")
     pair.check_written(message)
 
 
@@ -349,14 +350,17 @@ def test_called_code_may_use_the_same_codec(odd: tuple[Pair, Calls]) -> None:
 
 def test_called_code_that_recurses_without_end(odd: tuple[Pair, Calls]) -> None:
     pair, calls = odd
+    message = pair.whole.decode_server_message(odd_frame())
 
-    def read(text: str) -> Odd:
-        pair.whole.decode_server_message(odd_frame())
-        return Odd(text)
+    def recurse(value: Any) -> Any:
+        return recurse(value)
 
-    calls.read = read
-    with pytest.raises(tp.ProtocolError):
-        pair.whole.decode_server_message(odd_frame())
+    calls.read = calls.write = recurse
+    for codec in (pair.plain, pair.whole):
+        with pytest.raises(tp.ProtocolError):
+            codec.decode_server_message(odd_frame())
+        with pytest.raises(tp.EncodeError):
+            codec.encode_message(message)
 
 
 def test_called_code_that_changes_what_is_written(odd: tuple[Pair, Calls]) -> None:

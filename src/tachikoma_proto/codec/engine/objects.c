@@ -60,8 +60,8 @@ drop_items(Reader *reader, Py_ssize_t base)
     }
 }
 
-/* Judge the exception that called code raised: as the converter does, some are its way to refuse
-   a value. */
+/* Judge the exception that called code raised. Some are its way to refuse a value; others are its
+   mistakes, which the converter reports; what is no mistake of anybody's passes through. */
 Verdict
 verdict_of_call(const Engine *engine)
 {
@@ -72,6 +72,10 @@ verdict_of_call(const Engine *engine)
     if (PyErr_ExceptionMatches(engine->refusals)) {
         PyErr_Clear();
         return REFUSED;
+    }
+    if (PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        return UNSURE;
     }
     return RAISED;
 }
