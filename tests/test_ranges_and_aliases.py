@@ -259,6 +259,6 @@ def test_a_type_alias_of_what_has_no_place_on_the_wire_is_refused(text: str, sai
     with pytest.raises(tp.RegistryError) as caught:
         codec_of(attrs.make_class("M", {"v": attrs.field(type=kind)}, (tp.Response,), frozen=True))
     assert said in str(caught.value)
-    if text not in ("Tags", "Bare"):
+    if text not in ("Tags", "Bare", "Tree"):  # those name classes, which may be scalars
         with pytest.raises(tp.RegistryError):
             tp.Category("x").scalar(kind, wire=str, read=str, write=str, expected="a value")

@@ -141,7 +141,7 @@ def _load(distribution: str, point: EntryPoint) -> Category:
 def _name_of(distribution: Distribution) -> str:
     """Return a distribution's name; that of its folder where the metadata is missing or damaged."""
     try:
-        name: str | None = distribution.metadata["Name"]
+        name = distribution.metadata.get("Name")
     except (TypeError, ValueError, KeyError, AttributeError):
         name = None
     folder: str = getattr(getattr(distribution, "_path", None), "name", "")
