@@ -14,7 +14,7 @@ Rules:
 import re
 from collections.abc import Collection, Iterator
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -141,7 +141,8 @@ def _load(distribution: str, point: EntryPoint) -> Category:
 def _name_of(distribution: Distribution) -> str:
     """Return a distribution's name; that of its folder where the metadata is missing or damaged."""
     try:
-        name = distribution.metadata.get("Name")
+        metadata: Any = distribution.metadata  # a Message; its [] warns of what is missing
+        name: str | None = metadata.get("Name")
     except (TypeError, ValueError, KeyError, AttributeError):
         name = None
     folder: str = getattr(getattr(distribution, "_path", None), "name", "")
