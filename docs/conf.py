@@ -29,6 +29,7 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
+nitpick_ignore = [("py:class", "Converter")]  # of cattrs, imported for type checkers alone
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
