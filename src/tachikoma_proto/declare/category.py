@@ -250,7 +250,8 @@ class Category:
             wire: What stands for it on the wire, such as ``str`` or ``U32``. A value is checked to
                 be one, as strictly as any field, before ``read`` sees it.
             read: Makes a value from it; raises ``ValueError``, ``TypeError``, ``ArithmeticError``,
-                ``LookupError`` or ``AssertionError`` for one that it refuses.
+                ``LookupError``, ``AssertionError`` or ``AttributeError`` for one that it refuses.
+                Whatever else it raises refuses the value, too, and is logged as a mistake.
             write: The reverse.
             expected: What the type is, as a noun phrase, for errors: ``a semantic version``.
             schema: Keywords of JSON Schema that hold beside those of the wire's type, such as
