@@ -161,7 +161,10 @@ def test_what_fits_a_schema_is_read_by_the_codec(
 
     # A value with many times in it is filtered out where one is of the year 0000.
     @settings(
-        max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=10,
+        deadline=None,
+        database=None,
+        suppress_health_check=[*HealthCheck.__members__.values()],
     )
     @given(values(definitions[name], definitions))
     def is_read(frame: dict[str, Any]) -> None:
