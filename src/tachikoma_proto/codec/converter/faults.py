@@ -14,10 +14,10 @@ Rules:
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
 
 import attrs
-from attrs import frozen
 
 from tachikoma_proto.codec.converter.envelope import (
     IN_INCOMING,
@@ -29,6 +29,7 @@ from tachikoma_proto.codec.converter.envelope import (
 )
 from tachikoma_proto.codec.converter.hooks import (
     Mismatch,
+    Structure,
     structure_leaf,
     tags_of,
     to_container,
@@ -59,7 +60,6 @@ from tachikoma_proto.errors import (
     UnknownMessageError,
 )
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.wire.formats import parse_uuid
 from tachikoma_proto.wire.json_values import find_json_faults
 from tachikoma_proto.wire.paths import Path, render
 
@@ -86,9 +86,11 @@ _Check: TypeAlias = Callable[[Any, Path, _Faults], Any]
 """Structures a value, or adds its faults."""
 
 
-@frozen
-class _CheckedField:
+class _CheckedField(NamedTuple):
+    """How one field is checked: a leaf by its hook, which needs no path unless it refuses."""
+
     name: str
+    hook: Structure | None
     check: _Check
     is_required: bool
     expected: str
@@ -121,12 +123,15 @@ class DecodeFaults:
         """
         faults = _Faults()
         declaration = declared_as(self._registry, sender, frame)
+        is_incoming = sender is Sender.CLIENT or _is_bare_keepalive(declaration, frame)
+        envelope = self._incoming if is_incoming else self._outgoing
+        members = self._fields(envelope, frame, (), faults)
         with suppress(_Enough):
-            self._frame(frame, sender, declaration, faults)
-        message_id = frame.get("id")
+            self._frame(frame, sender, declaration, is_incoming, faults)
+        message_id = members.get("id")
         found: dict[str, Any] = {
             "errors": faults,
-            "message_id": parse_uuid(message_id) if isinstance(message_id, str) else None,
+            "message_id": message_id if isinstance(message_id, UUID) else None,
         }
         if sender is Sender.CLIENT and declaration is None and isinstance(frame.get("type"), str):
             return UnknownMessageError(**found)
@@ -149,12 +154,10 @@ class DecodeFaults:
         frame: dict[str, Any],
         sender: Sender,
         declaration: MessageDeclaration | None,
+        is_incoming: bool,
         faults: _Faults,
     ) -> None:
-        is_keepalive = declaration is not None and declaration.kind is MessageKind.KEEPALIVE
-        is_incoming = sender is Sender.CLIENT or (is_keepalive and is_bare(frame))
-        fields = self._incoming if is_incoming else self._outgoing
-        self._fields(fields, frame, (), faults)
+        """Add the faults of a frame but for those of its envelope."""
         message_type = frame.get("type")
         if not isinstance(message_type, str):
             return
@@ -199,17 +202,28 @@ class DecodeFaults:
     ) -> dict[str, Any]:
         """Structure the fields of an object that are there; add the faults of the others."""
         structured = {}
-        for field in fields:
-            name = field.name
-            if name in members:
-                structured[name] = field.check(members[name], (*path, name), faults)
-            elif field.is_required:
-                faults.add((*path, name), f"{field.expected}; the field is missing")
+        for name, hook, check, is_required, expected in fields:
+            if name not in members:
+                if is_required:
+                    faults.add((*path, name), f"{expected}; the field is missing")
+            elif hook is None:
+                structured[name] = check(members[name], (*path, name), faults)
+            else:
+                try:
+                    structured[name] = hook(members[name], None)
+                except Mismatch as mismatch:
+                    structured[name] = faults.add((*path, name), mismatch.expected)
         return structured
 
     def _checked(self, fields: tuple[RecordField, ...]) -> list[_CheckedField]:
         return [
-            _CheckedField(f.name, self._check(f.shape), f.required, _expected(f.shape))
+            _CheckedField(
+                f.name,
+                structure_leaf(f.shape) if isinstance(f.shape, Leaf) else None,
+                self._check(f.shape),
+                f.required,
+                _expected(f.shape),
+            )
             for f in fields
         ]
 
@@ -311,6 +325,11 @@ def find_field_encode_faults(
     for field in fields:
         value = getattr(instance, field.name)
         yield from find_encode_faults(field.shape, value, (*path, field.name), records)
+
+
+def _is_bare_keepalive(declaration: MessageDeclaration | None, frame: dict[str, Any]) -> bool:
+    is_keepalive = declaration is not None and declaration.kind is MessageKind.KEEPALIVE
+    return is_keepalive and is_bare(frame)
 
 
 def _check_leaf(leaf: Leaf) -> _Check:
