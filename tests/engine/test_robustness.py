@@ -503,7 +503,7 @@ def test_memory_that_runs_out_is_an_error() -> None:
     for call in calls[::3]:
         expected = call()
         for start in range(1, 60):
-            caught = None
+            made, caught = None, None
             testcapi.set_nomemory(start, start + 1)
             try:
                 made = call()
