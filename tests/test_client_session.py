@@ -167,6 +167,17 @@ class TestKeepalive:
         assert close_code(session) == 1011
 
 
+def test_a_closed_client_session_receives_nothing() -> None:
+    session = opened()
+    asked = session.request(tp.GetMissionStatus(mission_id=MISSION))
+    sent(session)
+    session.close()
+    assert session.receive(CODEC.encode(STATUS, reply_to=asked), 0.0) is None
+    assert session.receive(CODEC.encode(STARTED), 0.0) is None
+    assert session.receive(CODEC.encode(tp.Ping()), 0.0) is None
+    assert session.next_frame() is None
+
+
 def test_metrics_count_what_happens_to_a_client_session() -> None:
     counting = Counting()
     session = ClientSession(CODEC, metrics=counting, now=0.0)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from attrs import frozen
 from support.live import (
     MISSION,
     TOKEN,
@@ -30,6 +31,12 @@ STARTED = tp.MissionStarted(mission_id=MISSION)
 FAST = tp.ClientConfig(
     backoff_base=0.01, backoff_max=0.02, ping_interval=None, request_timeout=0.2, close_timeout=0.2
 )
+
+
+@frozen(kw_only=True)
+class Probed(tp.Event):
+    """An event of a category without a topic."""
+
 
 Refusal = Callable[[tp.Command[Any]], tp.Response | None]
 
@@ -404,6 +411,50 @@ async def test_filters_that_cannot_be_written_are_refused(wrong: dict[str, Any])
         assert network.now.commands == []
 
 
+class TestARefusal:
+    @live
+    async def test_a_subscribe_that_is_not_acknowledged_returns_the_answer(self) -> None:
+        refusal = tp.AckResponse.failure("no")
+        network = Network(lambda _: refusal, agree)
+        async with client_of(network) as client:
+            events = client.events()
+            assert await client.subscribe("missions") == refusal
+            network.now.feed(None)
+            assert await next_of(events, tp.Reconnected) == tp.Reconnected(attempts=1)
+
+    @live
+    async def test_a_refused_unsubscribe_leaves_the_subscription(self) -> None:
+        def answer(command: tp.Command[Any]) -> tp.Response | None:
+            if isinstance(command, tp.Unsubscribe):
+                return tp.ErrorResponse(code="internal_error", message="not now")
+            return agree(command)
+
+        network = Network(answer, agree)
+        async with client_of(network) as client:
+            events = client.events()
+            await client.subscribe("missions")
+            with pytest.raises(tp.RemoteError, match="internal_error"):
+                await client.unsubscribe("missions")
+            network.now.feed(None)
+            assert (await next_of(events, tp.Reconnected)).lost == ("missions",)
+            await client.unsubscribe("missions")
+            assert network.now.commands[-1] == tp.Unsubscribe(topic="missions")
+
+    @live
+    async def test_a_cancelled_unsubscribe_of_an_unknown_topic_leaves_nothing(self) -> None:
+        network = Network(agree, OSError("no route"), agree)
+        config = tp.ClientConfig(backoff_base=0.05, backoff_max=0.05, ping_interval=None)
+        async with client_of(network, config) as client:
+            events = client.events()
+            network.now.feed(None)
+            await until(lambda: client.state == "reconnecting")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.unsubscribe("missions"), 0.01)
+            await next_of(events, tp.Reconnected)
+            await client.request(tp.Ping())
+            assert network.now.commands == [tp.Ping()]
+
+
 class TestAFreshAuthentication:
     @live
     async def test_a_token_that_permits_less_is_reported_as_subscription_lost(self) -> None:
@@ -436,6 +487,59 @@ class TestAFreshAuthentication:
             await client.request(tp.Authenticate(token="t"))
             assert await soon(anext(events)) == tp.SubscriptionRestored("missions")
             assert set(server.topics) == {"missions", "system"}
+
+    @pytest.mark.parametrize(
+        ("codes", "lists"),
+        [
+            (["internal_error", "rate_limited"], 3),
+            (["permission_denied"], 1),
+            (["not_found", "internal_error"], 1),
+        ],
+    )
+    @live
+    async def test_a_list_of_subscriptions_is_asked_for_again_where_that_can_help(
+        self, codes: list[str], lists: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server, left = Subscribed(), deque(codes)
+
+        def answer(command: tp.Command[Any]) -> tp.Response | None:
+            if isinstance(command, tp.ListSubscriptions) and left:
+                return tp.ErrorResponse(code=left.popleft(), message="no")
+            return server.answer(command)
+
+        network = Network(answer)
+        async with client_of(network, token="t") as client:
+            events = client.events()
+            await client.subscribe("missions")
+            server.topics.clear()
+            await client.request(tp.Authenticate(token="t"))
+            if lists > len(codes):
+                assert await soon(anext(events)) == tp.SubscriptionRestored("missions")
+            else:
+                await until(lambda: "cannot list the subscriptions" in caplog.text)
+                await asyncio.sleep(0.03)
+            assert network.now.commands.count(tp.ListSubscriptions()) == lists
+        assert caplog.text.count("cannot list the subscriptions") == min(lists, len(codes))
+
+    @live
+    async def test_a_list_of_subscriptions_is_not_asked_for_over_a_lost_connection(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = Subscribed()
+
+        def silent(command: tp.Command[Any]) -> tp.Response | None:
+            return None if isinstance(command, tp.ListSubscriptions) else server.answer(command)
+
+        network = Network(silent, server.answer)
+        async with client_of(network, token="t") as client:
+            events = client.events()
+            await client.subscribe("missions")
+            await client.request(tp.Authenticate(token="t"))
+            await until(lambda: tp.ListSubscriptions() in network.now.commands)
+            network.now.feed(None)
+            assert (await next_of(events, tp.Reconnected)).lost == ("missions",)
+            assert tp.ListSubscriptions() not in network.now.commands
+        assert "cannot list" not in caplog.text
 
 
 class TestStreamsOfASubscription:
@@ -654,3 +758,51 @@ class TestStreamsOfASubscription:
             else:
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(anext(events), 0.01)
+
+    @pytest.mark.parametrize(
+        ("topic", "value", "comes"),
+        [
+            ("deploys/7", "7", True),
+            ("deploys/8", "7", False),
+            ("deploys/1", "true", False),
+            ("deploys/7", "7.5", False),
+            ("deploys/None", "null", False),
+            ("deploys/eu", '"eu/west"', True),
+            ("deploys/eu", '"europe"', False),
+        ],
+    )
+    @live
+    async def test_a_stream_yields_unknown_events_by_the_texts_that_a_key_can_have(
+        self, topic: str, value: str, comes: bool
+    ) -> None:
+        frame = (
+            '{"id":"00000000-0000-4000-8000-000000000001","type":"event.deploy",'
+            '"timestamp":"2026-01-01T00:00:00Z","payload":{"category":"deploy",'
+            f'"event":"begun","deploy_id":{value}}}}}'
+        )
+        network = Network()
+        async with client_of(network) as client, client.subscription(topic) as events:
+            all_events = client.events()
+            network.now.feed(frame)
+            event = await soon(anext(all_events))
+            assert isinstance(event, tp.UnknownEvent)
+            if comes:
+                assert await soon(anext(events)) == event
+            else:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(events), 0.01)
+
+    @live
+    async def test_a_stream_yields_no_events_that_have_no_topic(self) -> None:
+        nameless = tp.Category("probe")
+        nameless.event("probed")(Probed)
+        codec = tp.Codec(tp.Registry([nameless]))
+        network = Network()
+        async with (
+            client_of(network, codec=codec) as client,
+            client.subscription("missions") as missions,
+        ):
+            all_events = client.events()
+            network.now.feed(codec.encode(Probed()), CODEC.encode(STARTED))
+            assert await soon(anext(all_events)) == Probed()
+            assert await soon(anext(missions)) == STARTED

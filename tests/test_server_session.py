@@ -19,6 +19,7 @@ from tachikoma_proto.session import (
     ReauthenticationRequested,
     ServerConfig,
     ServerSession,
+    Subscribed,
     SubscriptionRequested,
 )
 
@@ -491,6 +492,19 @@ class TestEvents:
         assert counts[-1] == 0
         assert close_code(session) == 1013
 
+    def test_events_held_back_count_as_pending_bytes(self) -> None:
+        config = ServerConfig(require_auth=False, max_pending_bytes=1000)
+        hub = Hub(CODEC, config, announces_subscriptions=True)
+        session = hub.open(now=0.0)
+        event = session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
+        assert event == Subscribed("missions")
+        large = tp.MissionFailed(mission_id=MISSION, error="x" * 600)
+        assert hub.publish(large) == 1
+        assert hub.publish(large) == 0
+        assert close_code(session) == 1013
+        session.release_events()
+        assert session.next_frame() is None
+
     def test_responses_do_not_count_as_pending_events(self) -> None:
         session = opened(ServerConfig(require_auth=False, max_pending=2))
         session.receive(frame(tp.Subscribe(topic="missions")), 0.0)
@@ -587,6 +601,23 @@ def test_a_handler_may_publish_and_close_its_session() -> None:
     assert session.closing is not None
     assert session.closing.code == 4000
     assert session.closing.reason == "é" * 61
+
+
+def test_a_draining_session_takes_no_command_and_still_sends_events() -> None:
+    session = opened()
+    event = session.receive(frame(tp.StartMission(mission_id=MISSION)), 0.0)
+    assert isinstance(event, CommandReceived)
+    assert not opened().is_draining
+    session.drain(1001, "bye")
+    assert session.is_draining
+    assert session.receive(frame(tp.Ping()), 0.0) is None
+    assert session.receive("not JSON", 0.0) is None
+    assert session.send(progress())
+    assert [message.payload for message in said(session)] == [progress()]
+    session.reply(event.message, tp.AckResponse.ok())
+    assert close_code(session) == 1001
+    assert not session.send(progress())
+    assert [message.payload for message in said(session)] == [tp.AckResponse.ok()]
 
 
 def test_a_closed_session_neither_sends_nor_receives() -> None:

@@ -16,7 +16,6 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any, Final, Literal, TypeAlias
 
 from tachikoma_proto.client.connection import ClientConnection, delays
@@ -177,7 +176,9 @@ class Reconnector:
 
     async def _open_first(self) -> ClientConnection:
         pauses = self._pauses()
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 connection, _ = await self._open()
             except Exception as error:
@@ -190,10 +191,11 @@ class Reconnector:
             await asyncio.wait((self._current,), timeout=next(pauses))
             if self._ended is not None:
                 raise self._ended
-        raise AssertionError("count() has no end")
 
     async def _reconnect(self, pauses: Iterator[float]) -> ClientConnection:
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             await asyncio.sleep(next(pauses))
             self._streams.hold()
             try:
@@ -214,7 +216,6 @@ class Reconnector:
                     f"the connection was lost, and {attempt} attempts to open it failed, "
                     f"the last with {failure}"
                 )
-        raise AssertionError("count() has no end")
 
     async def _open(self) -> tuple[ClientConnection, tuple[tuple[str, ...], tuple[str, ...]]]:
         """Open a connection, authenticate, and subscribe to what is wanted."""
