@@ -37,7 +37,7 @@ from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.formats import new_uuid, utc_now
 from tachikoma_proto.wire.json_reader import MAX_DEPTH, Frame, is_too_deep, read_object, size_of
-from tachikoma_proto.wire.json_values import find_json_faults, to_text
+from tachikoma_proto.wire.json_values import find_json_faults
 from tachikoma_proto.wire.paths import cap
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class Codec:
                 where.
         """
         try:
-            text = to_text(self.unstructure_message(envelope))
+            text = self._writer.text(self.unstructure_message(envelope))
         except RecursionError:
             text = ""
         if not text:

@@ -1,4 +1,4 @@
-"""JSON as builtins: what is free JSON, and how builtins become text.
+"""Free JSON: what may stand in a field of type ``Json``, and in a payload that is parsed already.
 
 Rules:
 
@@ -6,15 +6,10 @@ Rules:
   and str count as what they are on the wire: an ``IntEnum`` is an integer.
 * Numbers are finite and fit a double; text and keys are free of lone surrogates.
 * A fault deep inside has its path; that of a key says that it is a key's.
-* Floats are written as Python writes them, but for the exponent, which has neither a plus sign nor
-  leading zeros: ``1e16``, ``1e-7``.
 """
 
-import json
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
-from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -88,38 +83,3 @@ PLAIN: Final[Mapping[type, Callable[[Any], Any]]] = MappingProxyType(
 )
 """What makes the builtin of an instance of a subclass. Not ``str(value)``, which asks the subclass:
 an enum's would give its name."""
-
-_EXPONENT: Final = re.compile(r"e[+-][0-9]{2,3}[],}]")
-_STRING_OR_EXPONENT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|e([+-])0*')
-
-
-def to_text(frame: dict[str, Any]) -> str:
-    """Write the JSON object of a frame as text.
-
-    Args:
-        frame: Builtins, as the hooks return them.
-    """
-    text = "".join(_encode(frame, 0))
-    if ("e+" in text or "e-" in text) and _EXPONENT.search(text):  # or it is in a string
-        return _STRING_OR_EXPONENT.sub(_plain_exponent, text)
-    return text
-
-
-def _plain_exponent(match: re.Match[str]) -> str:
-    return match[0] if match[0][0] == '"' else f"e{'-' if match[1] == '-' else ''}"
-
-
-def _make_encode() -> Callable[[Any, int], Any]:
-    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    make: Any = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return lambda value, _: encoder.encode(value)
-    # As the encoder does for each value anew, but without a look for values that hold themselves,
-    # which hooks do not return.
-    encode: Callable[[Any, int], Any] = make(
-        None, encoder.default, encode_basestring, None, ":", ",", False, False, False
-    )
-    return encode
-
-
-_encode: Final = _make_encode()

@@ -10,10 +10,15 @@ Rules:
 * A payload goes with its message type, and with the side that may send it.
 * Members are written in the order of the contract; what is None is left out. Nothing is written in
   part: what a peer could not read is refused, with its path.
+* Floats are written as Python writes them, but for the exponent, which has neither a plus sign nor
+  leading zeros: ``1e16``, ``1e-7``.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -57,6 +62,9 @@ AnyEnvelope: TypeAlias = Envelope[Any] | IncomingMessage[Any]
 
 _StructurePayload: TypeAlias = Callable[[dict[str, Any]], Any]
 """Structures the payload of a frame."""
+
+_EXPONENT: Final = re.compile(r"e[+-][0-9]{2,3}[],}]")
+_STRING_OR_EXPONENT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|e([+-])0*')
 
 
 class FrameReader:
@@ -229,6 +237,17 @@ class FrameWriter:
             frame["position"] = self._position(outgoing.position)
         return frame
 
+    def text(self, frame: dict[str, Any]) -> str:
+        """Write the JSON object of a frame as text.
+
+        Args:
+            frame: Builtins, as the hooks return them.
+        """
+        text = "".join(_encode(frame, 0))
+        if ("e+" in text or "e-" in text) and _EXPONENT.search(text):  # or it is in a string
+            return _STRING_OR_EXPONENT.sub(_plain_exponent, text)
+        return text
+
     def _unstructure(self, envelope: AnyEnvelope) -> Callable[[Any], dict[str, Any]]:
         """Return what gives the rest of the frame, for a payload that goes with its envelope."""
         misfit = self.misfit(envelope)
@@ -342,6 +361,26 @@ def free_members(payload: UnknownMessage | UnknownEvent) -> dict[str, Any]:
         raise Mismatch(fault.expected)
     builtins: dict[str, Any] = to_builtins(members)
     return builtins
+
+
+def _plain_exponent(match: re.Match[str]) -> str:
+    return match[0] if match[0][0] == '"' else f"e{'-' if match[1] == '-' else ''}"
+
+
+def _make_encode() -> Callable[[Any, int], Any]:
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return lambda value, _: encoder.encode(value)
+    # As the encoder does for each value anew, but without a look for values that hold themselves,
+    # which hooks do not return.
+    encode: Callable[[Any, int], Any] = make(
+        None, encoder.default, encode_basestring, None, ":", ",", False, False, False
+    )
+    return encode
+
+
+_encode: Final = _make_encode()
 
 
 _SENDERS: Final[Mapping[type, Sender]] = MappingProxyType(
