@@ -164,7 +164,12 @@ def test_what_fits_a_schema_is_read_by_the_codec(
         max_examples=10,
         deadline=None,
         database=None,
-        suppress_health_check=[*HealthCheck.__members__.values()],
+        suppress_health_check=[
+            HealthCheck.data_too_large,
+            HealthCheck.filter_too_much,
+            HealthCheck.large_base_example,
+            HealthCheck.too_slow,
+        ],
     )
     @given(values(definitions[name], definitions))
     def is_read(frame: dict[str, Any]) -> None:
