@@ -176,6 +176,13 @@ class TestVersion:
         how = "compiled engine" if has_engine() else "converter alone"
         assert capsys.readouterr().out == f"tachikoma-proto {version} ({how})\n"
 
+    def test_version_says_that_there_is_no_compiled_engine(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "tachikoma_proto.codec._engine", None)
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out.endswith(" (converter alone)\n")
+
     def test_version_of_a_package_that_is_not_installed_is_an_error(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -238,6 +245,7 @@ class TestCompletion:
             (["send", "ws://h", "subscribe", ""], ["topic=", "filters="]),
             (["send", "ws://h", "authenticate", ""], []),
             (["completion", ""], ["bash", "zsh", "fish"]),
+            (["no_such_command", "--v"], ["--version", "--verbose"]),
             (["watch", "--tok"], ["--token-file"]),
         ],
     )

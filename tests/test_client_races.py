@@ -1,12 +1,15 @@
 """A client whose connections come, go and are in between: nothing hangs, nothing is left."""
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.live import MISSION, current_connection, live, next_of, records_of, soon, until
 from support.network import CODEC, Network, agree, client_of
 
 import tachikoma_proto as tp
+from tachikoma_proto.session import ClientSession
 
 STARTED = CODEC.encode(tp.MissionStarted(mission_id=MISSION))
 
@@ -215,3 +218,78 @@ async def test_a_client_can_be_entered_again_after_it_failed_to_connect() -> Non
         client.events()
     async with client:
         await soon(client.request(tp.Ping()))
+
+
+class TestRareEnds:
+    @live
+    async def test_an_answer_to_a_request_cancelled_just_before_is_ignored(self) -> None:
+        network = Network(lambda command: agree(command) if isinstance(command, tp.Ping) else None)
+        async with client_of(network) as client:
+            waiting = asyncio.create_task(client.request(tp.StartMission(mission_id=MISSION)))
+            await until(lambda: network.now.sent)
+            asked = CODEC.decode_command(network.now.sent[0]).id
+            network.now.feed(CODEC.encode(tp.AckResponse.ok(), reply_to=asked))
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert isinstance(await soon(client.request(tp.Ping())), tp.PongResponse)
+            assert len(network.opened) == 1
+
+    @live
+    async def test_a_connection_that_opens_after_the_client_was_closed_is_closed(self) -> None:
+        network, may_open = Network(), asyncio.Event()
+
+        async def open_transport() -> tp.Transport:
+            await may_open.wait()
+            return await network.open()
+
+        client = tp.Client(open_transport)
+        entering = asyncio.create_task(client.__aenter__())
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        may_open.set()
+        await soon(closing)
+        with pytest.raises(tp.ConnectionLostError):
+            await soon(entering)
+        await until(lambda: network.now.closed)
+
+    @live
+    async def test_a_connection_that_fails_is_logged_and_opened_again(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        receive, failures = ClientSession.receive, ["broken"]
+
+        def failing(session: ClientSession, frame: str | bytes, now: float) -> Any:
+            if failures:
+                raise ZeroDivisionError(failures.pop())
+            return receive(session, frame, now)
+
+        monkeypatch.setattr(ClientSession, "receive", failing)
+        network = Network()
+        async with client_of(network) as client:
+            network.now.feed(STARTED)
+            await until(lambda: len(network.opened) == 2)
+            assert isinstance(await soon(client.request(tp.Ping())), tp.PongResponse)
+        assert "a connection failed" in caplog.text
+        assert "ZeroDivisionError: broken" in caplog.text
+
+    @live
+    async def test_a_client_that_fails_ends_and_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(_: float, __: float) -> Iterator[float]:
+            yield 0.0
+            raise ZeroDivisionError("broken")
+
+        monkeypatch.setattr("tachikoma_proto.client.reconnector.delays", broken)
+        network = Network(agree, OSError("no route"))
+        async with client_of(network) as client:
+            events = client.events()
+            network.now.feed(None)
+            with pytest.raises(tp.ConnectionLostError, match="failed: ZeroDivisionError"):
+                await next_of(events, tp.Reconnected)
+            with pytest.raises(tp.ConnectionLostError, match="failed: ZeroDivisionError"):
+                await soon(client.request(tp.Ping()))
+            assert client.state == "closed"
+        assert "the connection is lost for good" in caplog.text

@@ -803,6 +803,8 @@ class TestStreamsOfASubscription:
             client.subscription("missions") as missions,
         ):
             all_events = client.events()
-            network.now.feed(codec.encode(Probed()), CODEC.encode(STARTED))
+            unknown = '{"id":"00000000-0000-4000-8000-000000000001","type":"later"'
+            unknown += ',"timestamp":"2026-01-01T00:00:00Z","payload":{}}'
+            network.now.feed(codec.encode(Probed()), unknown, CODEC.encode(STARTED))
             assert await soon(anext(all_events)) == Probed()
             assert await soon(anext(missions)) == STARTED

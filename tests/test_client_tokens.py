@@ -299,6 +299,25 @@ class TestATokenThatExpires:
             network.now.feed(None)
             await next_of(events, tp.Reconnected)
 
+    @live
+    async def test_whose_successor_is_unanswered_when_the_connection_is_lost_is_no_fault(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        authority = Authority("one", lifetime=0.1)
+
+        def first(command: tp.Command[Any]) -> tp.Response | None:
+            return None if authority.seen else authority.answer(command)
+
+        tokens = Tokens("one")
+        network = Network(first, authority.answer)
+        async with client_of(network, token=tokens) as client:
+            await until(lambda: len(network.now.commands) == 2)
+            events = client.events()
+            network.now.feed(None)
+            await next_of(events, tp.Reconnected)
+            assert authority.seen == ["one", "one"]
+        assert "no fresh token" not in caplog.text
+
 
 class TestTheFirstConnection:
     @live

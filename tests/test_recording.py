@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from support.live import MISSION, TOKEN, handlers, live, make_server, serving
 import tachikoma_proto as tp
 from tachikoma_proto import sync
 from tachikoma_proto.connection.captures import CapturedFrame
+from tachikoma_proto.connection.recording import Recorder
+from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.server.serving import Backend
 from tachikoma_proto.testing import connect
+from tachikoma_proto.transports.transport import CallbackTransport, FrameReceiver
 
 STATUS = tp.GetMissionStatus(mission_id=MISSION)
 
@@ -94,6 +98,72 @@ async def test_a_client_that_cannot_enter_leaves_no_file_open(tmp_path: Path) ->
         with pytest.raises(tp.RemoteError):
             await tp.connect(url, token="wrong", record=path).__aenter__()
     assert types(lines(path)) == CONVERSATION[:2]
+
+
+class Callbacks:
+    """A callback transport that notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.receiver: FrameReceiver | None = None
+
+    def start(self, receiver: FrameReceiver, /) -> None:
+        self.receiver = receiver
+
+    def write(self, texts: Sequence[str], /) -> bool:
+        self.calls += texts
+        return False
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        self.calls.append(f"close {code} {reason}")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+
+class Receiver:
+    """Notes what a callback transport delivers."""
+
+    def __init__(self) -> None:
+        self.calls: list[str | bytes] = []
+
+    def frames_received(self, frames: Sequence[str | bytes]) -> None:
+        self.calls += frames
+
+    def can_write(self) -> None:
+        self.calls.append("can write")
+
+    def transport_lost(self) -> None:
+        self.calls.append("lost")
+
+
+@live
+async def test_a_recorded_callback_transport_does_all_that_it_did() -> None:
+    frames: list[CapturedFrame] = []
+    log = logging.getLogger("tachikoma_proto.server")
+    inner, receiver = Callbacks(), Receiver()
+    recorder = Recorder(frames.append, tp.Registry(), 1000, log)
+    recorded = recorder.wrap(inner, Sender.SERVER)
+    assert isinstance(recorded, CallbackTransport)
+    recorded.start(receiver)
+    assert inner.receiver is not None
+    inner.receiver.frames_received(['{"type":"ping"}'])
+    assert not recorded.write(['{"type":"pong"}'])
+    inner.receiver.can_write()
+    recorded.pause_reading()
+    recorded.resume_reading()
+    await recorded.close(1001, "bye")
+    recorded.abort()
+    inner.receiver.transport_lost()
+    assert receiver.calls == ['{"type":"ping"}', "can write", "lost"]
+    assert inner.calls == ['{"type":"pong"}', "pause", "resume", "close 1001 bye", "abort"]
+    assert types(frames) == [("client", "ping"), ("server", "pong")]
 
 
 def test_a_script_records_too(tmp_path: Path) -> None:

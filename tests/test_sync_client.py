@@ -149,6 +149,35 @@ def test_a_token_function_may_take_its_time(running: Running, is_async: bool) ->
     assert threading.main_thread() not in threads
 
 
+def test_a_token_function_in_the_event_loop_cannot_use_the_client(running: Running) -> None:
+    refusals: list[str] = []
+    is_open = False
+
+    async def token() -> str:
+        if is_open:
+            with pytest.raises(RuntimeError) as refusal:
+                client.request(tp.Ping())
+            refusals.append(str(refusal.value))
+        return TOKEN
+
+    with sync.connect(running.url, token=token, config=SOON) as client:
+        is_open = True
+        events = client.events()
+        running.cut()
+        while not isinstance(next(events), tp.Reconnected):
+            pass
+    assert refusals == ["the synchronous client cannot be used in its own event loop"]
+
+
+def test_a_stream_of_a_closed_client_is_at_its_end(running: Running) -> None:
+    with sync.connect(running.url, token=TOKEN) as client:
+        events = client.events()
+    for _ in range(2):
+        assert list(events) == []
+        with pytest.raises(StopIteration):
+            events.get(timeout=0.01)
+
+
 def test_what_goes_wrong_is_raised_and_leaves_nothing(running: Running) -> None:
     with pytest.raises(tp.RemoteError, match="refuses the token"):
         sync.connect(running.url, token="wrong").__enter__()
