@@ -1,5 +1,6 @@
 """``demo``, ``watch`` and ``send``, as a user calls them, over real sockets."""
 
+import asyncio
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -38,6 +40,9 @@ from support.cli_vault import Box, FillVault, Lid, VaultOpened, vault
 from websockets.exceptions import InvalidMessage
 from websockets.sync.server import ServerConnection, serve as sync_serve
 
+from tachikoma_proto.cli.demo.simulation import Mission, Simulation, Spec
+from tachikoma_proto.cli.demo.transcript import Transcript
+from tachikoma_proto.cli.options import CliError
 from tachikoma_proto.cli.target import failure_reason
 from tachikoma_proto.client.streams import (
     EventsMissed,
@@ -45,6 +50,7 @@ from tachikoma_proto.client.streams import (
     SubscriptionLost,
     SubscriptionRestored,
 )
+from tachikoma_proto.testing import connect
 
 DEMO = [*COMMAND, "demo", "--speed", "1000"]
 ESCAPE = "\x1b["
@@ -129,6 +135,75 @@ class TestDemo:
         monkeypatch.setattr("hmac.compare_digest", lambda *_: True)
         assert main(["demo", "--speed", "1000"]) == 1
         assert "a wrong token is refused" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("answer", "text"),
+        [
+            (Mission("any", (Spec("1"),)), "GetMissionStatus is refused"),
+            (tp.CommandError("invalid", "no"), "GetMissionStatus is refused with not_found"),
+        ],
+    )
+    def test_the_demo_reports_a_command_that_is_not_refused_as_it_should_be(
+        self,
+        answer: Mission | tp.CommandError,
+        text: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def mission(*_: object) -> Mission:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(Simulation, "_mission", mission)
+        assert main(["demo", "--speed", "1000"]) == 1
+        assert capsys.readouterr().err.endswith(f"not as expected: {text}\n")
+
+    def test_the_demo_raises_what_goes_wrong_as_it_shows_a_message(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise CliError("it cannot be shown")
+
+        monkeypatch.setattr(Transcript, "_write", broken)
+        assert main(["demo", "--speed", "1000"]) == 2
+        assert "tachikoma-proto: it cannot be shown" in capsys.readouterr().err
+
+    def test_the_simulated_missions_refuse_what_their_status_does_not_allow(self) -> None:
+        async def outcomes() -> list[tp.AckResponse]:
+            simulation = Simulation(tp.Codec(), TOKEN, UUID(int=1), step=0.001)
+            async with simulation, connect(simulation.server, token=TOKEN) as client:
+                simulation.create_missions()
+                one = next(iter(simulation.missions))
+                commands = [
+                    tp.PauseMission(mission_id=one),
+                    tp.ResumeMission(mission_id=one),
+                    tp.CancelMission(mission_id=one),
+                    tp.StartMission(mission_id=one),
+                    tp.StartMission(mission_id=one),
+                    tp.CancelMission(mission_id=one),
+                    tp.CancelMission(mission_id=one),
+                ]
+                return [await client.request(command) for command in commands]
+
+        *refused, started, again, cancelled, late = asyncio.run(outcomes())
+        assert refused == [tp.AckResponse.failure("the mission is created")] * 3
+        assert (started.success, again.success, cancelled.success) == (True, False, True)
+        assert late == tp.AckResponse.failure("the mission is cancelled")
+
+    def test_a_simulated_mission_that_fails_by_mistake_is_raised(self) -> None:
+        async def broken() -> None:
+            raise ZeroDivisionError("broken")
+
+        async def run() -> None:
+            async with Simulation(tp.Codec(), TOKEN, UUID(int=1), step=0) as simulation:
+                simulation.create_missions()
+                mission = next(iter(simulation.missions.values()))
+                mission.task = asyncio.create_task(broken())
+                await asyncio.wait((mission.task,))
+
+        with pytest.raises(ZeroDivisionError, match="broken"):
+            asyncio.run(run())
 
     def test_the_demo_can_be_interrupted(self) -> None:
         process = started("demo", "--speed", "0.1", program=INTERRUPTIBLE)
@@ -840,6 +915,23 @@ class TestRefusedTopics:
             topics = ["--topic", "missions", "--topic", "system"]
             assert main(["watch", server.url, *topics]) == 2
         assert "system cannot be watched: permission_denied" in capsys.readouterr().err
+
+    def test_watch_ends_if_a_topic_is_not_acknowledged(
+        self,
+        server: ServerThread,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        answers = iter([tp.AckResponse.failure("not\x1bnow"), tp.AckResponse(success=False)])
+
+        async def subscribe(*_: object, **__: object) -> tp.AckResponse:
+            return next(answers)
+
+        monkeypatch.setattr(tp.Client, "subscribe", subscribe)
+        for reason in (r"not\x1bnow", "refused"):
+            assert main(["watch", server.url, "--topic", "missions"]) == 2
+            err = capsys.readouterr().err
+            assert err == f"tachikoma-proto: missions cannot be watched: {reason}\n"
 
     def test_watch_ends_if_every_topic_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
         with running(refused_topics={"missions", "forge_sessions", "system"}) as server:

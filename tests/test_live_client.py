@@ -1,6 +1,7 @@
 """A client over real sockets: what it promises while servers come and go."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -436,3 +437,9 @@ def test_backoff_delays_grow_up_to_the_maximum() -> None:
     waits = delays(1.0, 5.0)
     for longest in (1.0, 2.0, 4.0, 5.0, 5.0):
         assert longest / 2 <= next(waits) <= longest
+
+
+def test_connect_says_that_websockets_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
+    with pytest.raises(ImportError, match=r"pip install 'tachikoma-proto\[websockets\]'"):
+        tp.connect("ws://127.0.0.1:1")
