@@ -11,18 +11,29 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from support.live import MISSION, OPEN, TOKEN, handlers, live, make_server, records_of, until
+from support.live import MISSION, OPEN, TOKEN, USER, handlers, live, make_server, records_of, until
 from websockets import ConnectionClosed, InvalidStatus, Origin
 from websockets.asyncio.client import connect as open_websocket, unix_connect
+from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 import tachikoma_proto as tp
 from tachikoma_proto.server.serving import Backend
-from tachikoma_proto.transports.transport import make_request
+from tachikoma_proto.transports.transport import (
+    ConnectionRequest,
+    Headers,
+    encode_frames,
+    is_origin_allowed,
+    make_request,
+)
 
 CODEC = tp.Codec()
 PING = CODEC.encode(tp.Ping())
@@ -429,3 +440,120 @@ def test_a_request_keeps_what_was_repeated() -> None:
     assert list(request.headers) == ["via"]
     assert len(request.headers) == 1
     assert request.cookies == {}
+
+
+def test_cookies_that_cannot_be_read_are_none() -> None:
+    assert make_request("/", [("Cookie", "a=1"), ("cookie", "b=2")], None).cookies == {
+        "a": "1",
+        "b": "2",
+    }
+    for header in ("a/b=1", "a=1; <b>=2", "a b=1; expires"):
+        assert make_request("/", [("Cookie", header)], None).cookies == {}
+
+
+def test_no_repr_of_a_request_shows_what_may_be_a_credential() -> None:
+    request = make_request("/ws?token=s3cret", {"Authorization": "s3cret"}, None)
+    assert "s3cret" not in repr(request)
+    assert repr(Headers({"Authorization": "s3cret"})) == "<Headers authorization>"
+
+
+def test_origins_are_a_sequence() -> None:
+    with pytest.raises(TypeError, match="sequence of origins"):
+        is_origin_allowed(ConnectionRequest(), "https://example.com")
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_000])
+def test_frames_of_every_size_are_read_by_another_library(size: int) -> None:
+    texts = ["x" * size, "é" * (size // 2), "last"]
+    reader = ClientProtocol(parse_uri("ws://example.com"), state=State.OPEN)
+    reader.receive_data(encode_frames(texts))
+    frames = [event for event in reader.events_received() if isinstance(event, Frame)]
+    assert [bytes(frame.data).decode() for frame in frames] == texts
+    assert {(frame.opcode, frame.fin) for frame in frames} == {(Opcode.TEXT, True)}
+
+
+def test_a_unix_socket_that_cannot_be_bound_is_named(tmp_path: Path) -> None:
+    async def start(path: str) -> None:
+        async with tp.serve(make_server(), unix=path):
+            raise AssertionError("it listens")
+
+    path = str(tmp_path / "nowhere" / "socket")
+    with pytest.raises(OSError, match=f"cannot bind {re.escape(repr(path))}"):
+        asyncio.run(start(path))
+
+
+def test_no_other_file_is_removed_for_a_unix_socket(tmp_path: Path) -> None:
+    async def start(path: str) -> None:
+        async with tp.serve(make_server(), unix=path):
+            raise AssertionError("it listens")
+
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(OSError, match="cannot bind"):
+        asyncio.run(start(str(path)))
+    assert path.read_text() == "precious"
+
+
+@for_each_backend
+@live
+async def test_many_frames_that_come_before_the_server_is_ready_are_kept(backend: Backend) -> None:
+    entered = asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(_: tp.Session) -> AsyncIterator[None]:
+        await entered.wait()
+        yield
+
+    server = make_server(config=OPEN, session_lifespan=lifespan)
+    async with local(server, backend) as serving, raw(serving.url) as websocket:
+        for _ in range(200):
+            websocket.protocol.send_text(PING.encode())
+        websocket.send_data()
+        await until(lambda: server._connections)
+        await asyncio.sleep(0.02)
+        websocket.protocol.send_text(PING.encode())
+        websocket.send_data()
+        entered.set()
+        for _ in range(201):
+            assert "pong" in str(await websocket.recv())
+
+
+@for_each_backend
+@live
+async def test_frames_wait_in_the_network_while_a_token_is_checked(backend: Backend) -> None:
+    checked = asyncio.Event()
+
+    async def check(token: str) -> tp.Identity:
+        await checked.wait()
+        return tp.Identity(USER)
+
+    server = make_server(authenticate=check)
+    async with local(server, backend) as serving, raw(serving.url) as websocket:
+        await websocket.send(CODEC.encode(tp.Authenticate(token=TOKEN)))
+        for _ in range(100):
+            await websocket.send(PING)
+            await asyncio.sleep(0)
+        checked.set()
+        assert "authenticated" in str(await websocket.recv())
+        for _ in range(100):
+            assert "pong" in str(await websocket.recv())
+
+
+@for_each_backend
+@live
+async def test_a_client_that_reads_slowly_gets_every_event(backend: Backend) -> None:
+    server = make_server(config=OPEN)
+    async with (
+        local(server, backend) as serving,
+        raw(serving.url, max_queue=1, compression=None) as websocket,
+    ):
+        await websocket.send(CODEC.encode(tp.Subscribe(topic="missions")))
+        await websocket.recv()
+        websocket.transport.pause_reading()
+        for number in range(200):
+            server.publish(tp.MissionFailed(mission_id=MISSION, error=f"{number} " + "x" * 60_000))
+            await asyncio.sleep(0)
+        websocket.transport.resume_reading()
+        for number in range(200):
+            event: Any = CODEC.decode_server_message(await websocket.recv()).payload
+            assert event.error.startswith(f"{number} ")
