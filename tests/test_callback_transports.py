@@ -80,9 +80,9 @@ class Callbacks:
 class Served:
     """A server with one connection over callbacks."""
 
-    def __init__(self, server: tp.Server) -> None:
+    def __init__(self, server: tp.Server, transport: Callbacks | None = None) -> None:
         self.server = server
-        self.transport = Callbacks()
+        self.transport = transport or Callbacks()
         self.task = asyncio.create_task(server.handle(self.transport))
 
     async def started(self) -> None:
@@ -354,3 +354,33 @@ class TestStartingTasks:
         assert steps == []
         await task
         assert steps == ["worked"]
+
+
+class TestRefusing:
+    @live
+    async def test_a_transport_that_cannot_be_refused_in_order_is_logged(self) -> None:
+        class Broken(Callbacks):
+            async def close(self, code: int = 1000, reason: str = "") -> None:
+                raise BrokenPipeError("gone")
+
+        served = Served(make_server(config=tp.ServerConfig(require_auth=False, max_connections=1)))
+        await served.started()
+        assert repr(served.server) == "<Server of 1 sessions>"
+        refused = Broken()
+        with records_of("tachikoma_proto") as records:
+            await served.server.handle(refused)
+        assert refused.receiver is None
+        assert any("could not be refused in order" in record for record in records)
+        await served.end()
+
+    @live
+    async def test_a_request_of_an_unknown_library_is_not_needed(self) -> None:
+        class Unknown(Callbacks):
+            request = object()
+            remote_address = ("192.0.2.1", 80)
+
+        served = Served(make_server(config=OPEN), Unknown())
+        await served.started()
+        (session,) = served.server.sessions
+        assert session.remote_address == "192.0.2.1:80"
+        await served.end()
