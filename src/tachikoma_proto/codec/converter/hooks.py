@@ -360,7 +360,7 @@ def _structure_number(
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) in classes and refusal(value) is None:
-            return make(value)
+            return value if type(value) is make else make(value)
         raise Mismatch(expected)
 
     return structure
