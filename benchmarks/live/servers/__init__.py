@@ -7,7 +7,7 @@ Rules:
 * What a library's documentation says to make once is made once.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -32,7 +32,7 @@ class Entrant:
 ECHO: Final = "echo of websockets"
 ECHO_PICOWS: Final = "echo of picows"
 PYDANTIC: Final = "fastapi + pydantic"
-BACKENDS: Final = ("websockets", "picows")
+BACKENDS: Final[tuple[Literal["websockets", "picows"], ...]] = ("websockets", "picows")
 HANDLERS: Final = ("coroutine", "plain")
 
 
