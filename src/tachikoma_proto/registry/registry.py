@@ -75,16 +75,16 @@ class Registry:
         _refuse_fields_named_as_tags(self._declarations, self.records)
         self._refuse_unfit_keys()
         self._refuse_unknown_replies()
-        self._by_class = {
+        by_class = {
             declaration.cls: declaration
             for declaration in sorted(self._declarations, key=_is_keepalive, reverse=True)
         }
+        self.by_class: Final[Mapping[type, MessageDeclaration]] = MappingProxyType(by_class)
         self._by_type = {
             (declaration.sender, declaration.message_type): declaration
             for declaration in self._declarations
             if declaration.kind is not MessageKind.EVENT
         }
-        self.by_class: Final[Mapping[type, MessageDeclaration]] = MappingProxyType(self._by_class)
         self._members = self._collect_members()
         for category in self.categories.values():
             category.seal()
@@ -127,7 +127,7 @@ class Registry:
 
     def declaration_of(self, cls: type) -> MessageDeclaration | None:
         """Return how a class was declared, or None if no category holds it."""
-        return self._by_class.get(cls)
+        return self.by_class.get(cls)
 
     def declaration_for(self, sender: Sender, message_type: str) -> MessageDeclaration | None:
         """Return the declaration for a sender and a message type, or None.
