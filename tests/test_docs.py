@@ -18,7 +18,7 @@ import attrs
 import pytest
 
 import tachikoma_proto as tp
-from tachikoma_proto import schema, session, testing, transports
+from tachikoma_proto import brokers, schema, session, testing, transports
 from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.declare.shapes import describe_field
 from tachikoma_proto.registry.registry import Registry
@@ -238,7 +238,7 @@ def test_the_reference_documents_every_public_name_once() -> None:
                 documented.append((module == "tachikoma_proto.testing", name.rpartition(".")[2]))
     assert len(documented) == len(set(documented))
     names = [name for _, name in documented]
-    modules = (tp, schema, session, testing, transports)
+    modules = (tp, brokers, schema, session, testing, transports)
     public = {name for module in modules for name in module.__all__}
     assert set(names) >= public, "add the new names to a page in docs/reference/api"
     assert set(names) <= {*public, "aiohttp", "memory", "starlette", "sync"}, (

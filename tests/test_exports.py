@@ -17,7 +17,7 @@ MissionCreated MissionStarted MissionProgress MissionCompleted MissionFailed Mis
 ForgeStarted ForgeTokenUsage ForgeToolExecution ForgeCompleted ForgeLog ServerStatus Maintenance
 VersionUpdate
 AckResponse ErrorResponse AuthResponse SubscriptionListResponse SessionInfoResponse
-MissionStatusResponse PongResponse
+MissionStatusResponse PongResponse PositionUpdate
 SubscriptionCommand MissionCommand SessionCommand MissionEvent ForgeEvent SystemEvent
 UnknownMessage UnknownEvent Envelope OutgoingMessage IncomingMessage Category Registry Codec
 Dispatcher Server ServerConfig Session Identity Client connect RemoteError
@@ -27,7 +27,7 @@ message_types topics U32 U64 F32
 
 # What extensions need beside it, and who writes servers and clients.
 ADDED = """
-BrokerError CommandError configure_converter make_converter EncodeError
+BrokerError MemoryBroker CommandError configure_converter make_converter EncodeError
 FieldError FloatRange IntRange Json Pong Position
 TachikomaError secret
 CallNext ConnectionRequest current_message current_session

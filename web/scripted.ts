@@ -77,7 +77,7 @@ assert.deepEqual((await events.next()).value, {
 });
 
 // A position without an event counts, too; what is missed is asked for from there.
-send("position", { position: position(7) });
+send("position", { payload: { position: position(7) } });
 await client.request("ping", {}, { timeout: 50 }).catch((error: unknown) => {
   assert.ok(error instanceof RequestTimeoutError);
 });

@@ -19,6 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tachikoma_proto.brokers.memory import (
+        MemoryBroker as MemoryBroker,
+    )
     from tachikoma_proto.client.client import (
         Client as Client,
         connect as connect,
@@ -120,6 +123,7 @@ if TYPE_CHECKING:
         ErrorResponse as ErrorResponse,
         MissionStatusResponse as MissionStatusResponse,
         PongResponse as PongResponse,
+        PositionUpdate as PositionUpdate,
         SessionInfoResponse as SessionInfoResponse,
         SubscriptionListResponse as SubscriptionListResponse,
     )
@@ -219,6 +223,7 @@ _MODULES: Final = {
         "SubscriptionFilters",
         "Unsubscribe",
     ),
+    "brokers.memory": ("MemoryBroker",),
     "messages.envelope": (
         "Envelope",
         "IncomingMessage",
@@ -250,6 +255,7 @@ _MODULES: Final = {
         "ErrorResponse",
         "MissionStatusResponse",
         "PongResponse",
+        "PositionUpdate",
         "SessionInfoResponse",
         "SubscriptionListResponse",
     ),

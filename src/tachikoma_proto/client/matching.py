@@ -19,9 +19,10 @@ from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.declare.field_types import Json
 from tachikoma_proto.errors import CommandError, RegistryError
 from tachikoma_proto.messages.commands import SubscriptionFilters
+from tachikoma_proto.messages.record import FILTERED
 from tachikoma_proto.messages.unknown import UnknownEvent
 from tachikoma_proto.registry.registry import Registry
-from tachikoma_proto.session.subscriptions import FILTERED, SubscriptionIndex
+from tachikoma_proto.session.subscriptions import SubscriptionIndex
 from tachikoma_proto.wire.formats import parse_uuid
 
 S = TypeVar("S", bound=Hashable)

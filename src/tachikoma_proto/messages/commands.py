@@ -3,12 +3,13 @@
 from typing import Never, TypeAlias
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tachikoma_proto.declare.bases import Command, Event
 from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.declare.field_types import secret
 from tachikoma_proto.messages.categories import mission, session, subscription
+from tachikoma_proto.messages.envelope import Position
 from tachikoma_proto.messages.responses import (
     AckResponse,
     AuthResponse,
@@ -35,6 +36,10 @@ class SubscriptionFilters:
     event_types: tuple[str, ...] | None = None
 
 
+def _true_or_none(resume: bool | None) -> bool | None:
+    return None if resume is False else resume
+
+
 @subscription.command("subscribe")
 @frozen(kw_only=True)
 class Subscribe(Command[AckResponse]):
@@ -43,10 +48,16 @@ class Subscribe(Command[AckResponse]):
     Attributes:
         topic: Such as ``missions`` or ``missions/<mission id>``; see ``topics``.
         filters: Which of its events; all if left out.
+        resume: True asks for positions with the events, so that the subscription can be resumed.
+            False is the same as None, since the wire has no other word for it.
+        since: Resume from this position: the events after it come before the ``ack``. It implies
+            ``resume``.
     """
 
     topic: str
     filters: SubscriptionFilters | None = None
+    resume: bool | None = field(default=None, converter=_true_or_none)
+    since: Position | None = None
 
 
 @subscription.command("unsubscribe")

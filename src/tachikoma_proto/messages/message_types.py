@@ -27,6 +27,7 @@ RESP_SUBSCRIPTIONS: Final = "subscriptions_result"
 RESP_SESSION_INFO: Final = "session_info_result"
 RESP_MISSION_STATUS: Final = "mission_status_result"
 RESP_PONG: Final = "pong"
+RESP_POSITION: Final = "position"
 
 
 def event(category: str) -> str:

@@ -10,6 +10,7 @@ from tachikoma_proto.declare.bases import Response
 from tachikoma_proto.declare.field_types import F32, U32, Json
 from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.categories import mission, protocol, session, subscription
+from tachikoma_proto.messages.envelope import Position
 from tachikoma_proto.wire.formats import format_timestamp, read_text_time, utc_now
 
 
@@ -21,10 +22,16 @@ class AckResponse(Response):
     Attributes:
         success: Whether it was.
         message: A sentence for a person.
+        position: Where a subscription with ``resume`` stands in the log of its topic: the events
+            after it will come.
+        recovered: Whether every matching event after the ``since`` of the subscription was
+            delivered before this answer.
     """
 
     success: bool
     message: str | None = None
+    position: Position | None = None
+    recovered: bool | None = None
 
     @classmethod
     def ok(cls, message: str | None = None) -> "AckResponse":
@@ -206,3 +213,18 @@ class PongResponse(Response):
             InvalidMessageError: No time can be made out.
         """
         return read_text_time(self.timestamp, "timestamp")
+
+
+@subscription.response("position")
+@frozen(kw_only=True)
+class PositionUpdate(Response):
+    """``position``: all events up to a position were sent. It answers no command.
+
+    It comes now and then to sessions that asked for positions, so that one whose filters let
+    little through can still resume from a recent position.
+
+    Attributes:
+        position: The position.
+    """
+
+    position: Position

@@ -9,6 +9,7 @@ Rules:
 * Examples are made from the schemas, and are valid. Where one cannot be made there is none.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -229,9 +230,10 @@ class _Document:
 
 def _leaf_example(kind: str | None, schema: Schema) -> Any:
     if kind == "string":
-        if "pattern" in schema or "format" in schema:
+        example = "text".ljust(schema.get("minLength", 0), "t")[: schema.get("maxLength")]
+        if "format" in schema or not re.search(schema.get("pattern", ""), example):
             raise LookupError("no example is known")
-        return "text".ljust(schema.get("minLength", 0), "t")[: schema.get("maxLength")]
+        return example
     if kind == "boolean":
         return True
     if kind in ("integer", "number"):

@@ -505,7 +505,7 @@ export class Client {
     if (type === "ping" && frame["id"] === undefined) this.#send(socket, { type: "pong" });
     else if (frame["reply_to"] != null) this.#settle(frame, hasLong);
     else if (type.startsWith("event.")) this.#publish(frame, hasLong);
-    else if (type === "position") this.#advance(frame["position"]);
+    else if (type === "position") this.#advance(frame["payload"]?.["position"]);
     else if (type === "error") this.#report(remoteError(frame["payload"]));
     else if (!(type in RESPONSES)) this.#options.onUnknown?.(frame as UnknownMessage);
   }

@@ -17,9 +17,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator
 from itertools import accumulate, product
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeAlias, TypeVar
-from uuid import UUID
 
-import attrs
 from attrs import frozen
 
 from tachikoma_proto.declare.bases import Event
@@ -27,6 +25,7 @@ from tachikoma_proto.declare.declarations import MessageDeclaration, MessageKind
 from tachikoma_proto.declare.shapes import Identifier, Shape, without_none
 from tachikoma_proto.errors import CommandError, EncodeError, FieldError, RegistryError
 from tachikoma_proto.messages.commands import SubscriptionFilters
+from tachikoma_proto.messages.record import FILTERED
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.registry.topic_keys import KeyOf, KeyParser, key_parser, key_reader
 
@@ -36,13 +35,6 @@ S = TypeVar("S", bound=Hashable)
 Narrowing: TypeAlias = tuple[object, ...]
 """What an event must have for a filter to let it pass: a value for each field in ``FILTERED``,
 then the event's class; None where anything will do."""
-
-FILTERED: Final = tuple(
-    field.name
-    for field in attrs.fields(SubscriptionFilters)
-    if field.type == UUID | None  # the others do not name a field of the event
-)
-"""The fields of events that a filter can ask for."""
 
 _EVERYTHING: Final[Narrowing] = (None,) * (len(FILTERED) + 1)
 

@@ -1,0 +1,90 @@
+"""``MemoryBroker``: the logs of one process, in memory."""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Sequence
+from uuid import uuid4
+
+from tachikoma_proto.brokers.broker import Batch, Broker, BrokerConnection, Deliver
+from tachikoma_proto.errors import BrokerError
+from tachikoma_proto.messages.record import Record
+
+
+class MemoryBroker(Broker):
+    """Passes events between the servers of one process, and keeps the last of them.
+
+    A server without a broker has one of its own. Give the same one to several servers in one event
+    loop, such as one for each port, and they share their events.
+
+    Args:
+        max_records: How many records each log keeps, for servers that open later.
+
+    Raises:
+        ValueError: ``max_records`` is negative.
+    """
+
+    def __init__(self, *, max_records: int = 1000) -> None:
+        if max_records < 0:
+            raise ValueError(f"max_records is a number of records, not {max_records}")
+        self._max_records = max_records
+        self._epoch = uuid4().hex
+        self._logs: dict[str, _Log] = {}
+
+    async def connect(self, topics: Collection[str], deliver: Deliver) -> BrokerConnection:
+        """Connect a server."""
+        logs = {
+            topic: self._logs.setdefault(topic, _Log(self._epoch, self._max_records))
+            for topic in topics
+        }
+        return _MemoryConnection(logs, deliver)
+
+
+class _Log:
+    """One topic's log, and who is told of its records."""
+
+    def __init__(self, epoch: str, max_records: int) -> None:
+        self.epoch = epoch
+        self.offset = 0
+        self.records: deque[Record] = deque(maxlen=max_records)
+        self.listeners: dict[_MemoryConnection, Deliver] = {}
+        self._sequences: dict[str, int] = {}
+
+    def append(self, topic: str, records: Sequence[Record], producer: str, sequence: int) -> None:
+        last = self._sequences.get(producer, 0)
+        new = tuple(records[max(0, last + 1 - sequence) :])
+        if not new:
+            return
+        self._sequences[producer] = sequence + len(records) - 1
+        self.offset += len(new)
+        self.records.extend(new)
+        batch = Batch(topic, self.epoch, self.offset, new)
+        for deliver in tuple(self.listeners.values()):
+            deliver(batch)
+
+
+class _MemoryConnection(BrokerConnection):
+    def __init__(self, logs: dict[str, _Log], deliver: Deliver) -> None:
+        self._logs = logs
+        self._deliver = deliver
+        self._closed = asyncio.Event()
+
+    async def load(self, topic: str, limit: int) -> Batch:
+        log = self._logs[topic]
+        log.listeners[self] = self._deliver
+        first = max(0, len(log.records) - limit)
+        return Batch(topic, log.epoch, log.offset, tuple(log.records)[first:])
+
+    def append(
+        self, topic: str, records: Sequence[Record], *, producer: str, sequence: int
+    ) -> None:
+        if self._closed.is_set():
+            raise BrokerError("the connection is closed")
+        self._logs[topic].append(topic, records, producer, sequence)
+
+    async def receive(self) -> None:
+        await self._closed.wait()
+
+    async def close(self) -> None:
+        for log in self._logs.values():
+            log.listeners.pop(self, None)
+        self._closed.set()
