@@ -97,8 +97,12 @@ class BrokerConnection(ABC):
         """
 
     @abstractmethod
-    async def receive(self) -> None:
+    def receive(self) -> Awaitable[None] | None:
         """Deliver what the logs get, until the connection is closed.
+
+        Returns:
+            What to await meanwhile; None if there is nothing to do, since the records are
+            delivered by whoever appends them and the connection cannot be lost.
 
         Raises:
             BrokerError: The connection is lost.

@@ -1,6 +1,5 @@
 """``MemoryBroker``: the logs of one process, in memory."""
 
-import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
 from uuid import uuid4
@@ -66,7 +65,7 @@ class _MemoryConnection(BrokerConnection):
     def __init__(self, logs: dict[str, _Log], deliver: Deliver) -> None:
         self._logs = logs
         self._deliver = deliver
-        self._closed = asyncio.Event()
+        self._is_closed = False
 
     async def load(self, topic: str, limit: int) -> Batch:
         log = self._logs[topic]
@@ -77,14 +76,14 @@ class _MemoryConnection(BrokerConnection):
     def append(
         self, topic: str, records: Sequence[Record], *, producer: str, sequence: int
     ) -> None:
-        if self._closed.is_set():
+        if self._is_closed:
             raise BrokerError("the connection is closed")
         self._logs[topic].append(topic, records, producer, sequence)
 
-    async def receive(self) -> None:
-        await self._closed.wait()
+    def receive(self) -> None:
+        """Nothing is to be done: who appends records delivers them."""
 
     async def close(self) -> None:
         for log in self._logs.values():
             log.listeners.pop(self, None)
-        self._closed.set()
+        self._is_closed = True

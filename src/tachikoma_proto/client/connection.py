@@ -1,8 +1,7 @@
 """One connection of a client: who waits for which response, and how the connection ended."""
 
 import asyncio
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, cast
 from uuid import UUID
@@ -163,20 +162,3 @@ class ClientConnection:
         return (
             None if expires_at is None else self._loop.time() + (expires_at - now).total_seconds()
         )
-
-
-def delays(base: float, longest: float) -> Iterator[float]:
-    """Return growing delays, for attempts that follow each other.
-
-    A random part of up to a half is taken off each, so that the clients of a server that comes
-    back do not return all at once.
-
-    Args:
-        base: The first delay in seconds; each further one is twice as long.
-        longest: The longest.
-    """
-    delay = base
-    while True:
-        delay = min(delay, longest)
-        yield delay * random.uniform(0.5, 1)
-        delay *= 2

@@ -18,10 +18,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
 
-from tachikoma_proto.client.connection import ClientConnection, delays
+from tachikoma_proto.client.connection import ClientConnection
 from tachikoma_proto.client.streams import EventStreams, Reconnected
 from tachikoma_proto.client.subscriptions import Subscriptions
 from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.connection.backoff import delays
 from tachikoma_proto.connection.driver import AnyTransport
 from tachikoma_proto.errors import ConnectionLostError, RemoteError
 from tachikoma_proto.messages.commands import Authenticate

@@ -25,7 +25,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import define, field
 
-from tachikoma_proto.client.connection import ClientConnection, delays
+from tachikoma_proto.client.connection import ClientConnection
 from tachikoma_proto.client.matching import TopicMatcher, covering
 from tachikoma_proto.client.streams import (
     EventStream,
@@ -33,6 +33,7 @@ from tachikoma_proto.client.streams import (
     SubscriptionLost,
     SubscriptionRestored,
 )
+from tachikoma_proto.connection.backoff import delays
 from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.errors import ConnectionLostError, ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import (
