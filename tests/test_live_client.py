@@ -24,7 +24,7 @@ from support.live import (
 )
 
 import tachikoma_proto as tp
-from tachikoma_proto.client.connection import delays
+from tachikoma_proto.connection.backoff import delays
 
 SOON = tp.ClientConfig(backoff_base=0.01, backoff_max=0.05)
 STARTED = tp.MissionStarted(mission_id=MISSION)
