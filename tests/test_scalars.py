@@ -55,6 +55,14 @@ def test_a_uuid_is_read_in_four_forms(text: str) -> None:
         f"urn:uuid:{{{PLAIN}}}",
         f"{{urn:uuid:{PLAIN}}}",
         "6_e5504410b1426f9247bb680e5fe0c8",
+        "67e55044-10b1-426f-9247-bb680e5f 0c8",
+        "67e55044-10b1-426f-9247-bb680e5fe0 8",
+        "67e55044-10b1-426f-9247-bb  680e5fe0",
+        "67e5504 -10b1-426f-9247-bb680e5fe0c8",
+        "67e55044-10b1-426f-9247-bb680e5fe-c8",
+        "-7e55044-10b1-426f-9247-bb680e5fe0c8",
+        "67e55044-10b1-426f-9247-bb680e5fe0cg",
+        "67e55044-10b1-426f-9247-bb680e5fe0\n\t",
     ],
 )
 def test_other_uuid_forms_are_refused(text: str) -> None:
