@@ -71,13 +71,18 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
     if is_too_deep(text):
         raise _invalid(f"at most {MAX_DEPTH} levels of nesting", text)
     try:
-        value = _parse(text)
+        start = 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE))
+        value, end = _scan(text, start)
+        if end != len(text) and text[end:].strip(_SPACE):
+            raise _Refused
+        if "\\" in text and ("\\ud" in text or "\\uD" in text):  # escapes of surrogates, perhaps
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, StopIteration):
         pass  # raised below, so that the error carries nothing of this one
     else:
-        if type(value) is not dict:
-            raise _invalid("a JSON object", text)
-        return value
+        if type(value) is dict:
+            return value
+        raise _invalid("a JSON object", text)
     raise _explain(text)
 
 
@@ -88,7 +93,8 @@ def is_too_deep(text: str) -> bool:
         text: JSON, or what should be.
     """
     # Counting characters is much cheaper than going through tokens, and mostly enough.
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
+    arrays = text.count("[") if "[" in text else 0
+    if text.count("{") + arrays <= MAX_DEPTH:
         return False
     return any(depth > MAX_DEPTH for _, depth in _tokens(text))
 
@@ -165,16 +171,6 @@ def _too_large(max_size: int) -> MessageTooLargeError:
 
 def _invalid(expected: str, text: str) -> InvalidMessageError:
     return InvalidMessageError(errors=[FieldError("$", expected)], message_id=recover_id(text))
-
-
-def _parse(text: str) -> Any:
-    start = 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE))
-    value, end = _scan(text, start)
-    if end != len(text) and text[end:].strip(_SPACE):
-        raise _Refused
-    if "\\" in text and ("\\ud" in text or "\\uD" in text):  # escapes of surrogates, perhaps
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
