@@ -76,6 +76,10 @@ _WITHOUT_HOOKS: Final = (object, Generic, Message, Command, Event, Response)
 """The bases for which no converter has hooks by class, so that none need be looked for."""
 
 
+_PASSED_ON: Final = (*REFUSALS, RecursionError, MemoryError)
+"""What a hook for a class may raise; whatever else its validators raise is logged."""
+
+
 class Mismatch(ValueError):
     """A value is not what its place asks for.
 
@@ -149,7 +153,9 @@ def put_before_class_hooks(
     if structure_before is not structure:
 
         def structure_exactly(value: Any, asked: Any) -> Any:
-            return (structure if real_class(asked) is cls else structure_before)(value, asked)
+            if asked is cls or real_class(asked) is cls:
+                return structure(value, asked)
+            return structure_before(value, asked)
 
         converter.register_structure_hook(cls, structure_exactly)
     unstructure = unstructure_factory(cls, converter)
@@ -198,61 +204,53 @@ def _structure_record(
     structure_fields: Any = make_dict_structure_fn(
         cls, converter, _cattrs_forbid_extra_keys=False, **overrides
     )
-    if not converter.detailed_validation:  # which gathers whatever is raised
-        structure_fields = _refusing(structure_fields, cls)
-    tags = tags_of(registry, cls)
-    known = {*tags, *overrides}
+    # Detailed validation gathers whatever is raised.
+    passed_on = Exception if converter.detailed_validation else _PASSED_ON
+    tags = tuple(tags_of(registry, cls).items())
+    known = {*tags_of(registry, cls), *overrides}
     forbids_unknown = converter.forbid_extra_keys
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not dict:
             raise Mismatch("an object")
-        for name, tag in tags.items():
+        for name, tag in tags:
             if value.get(name, tag) != tag:
                 raise Mismatch(f'"{tag}" as {name}, which the message type says')
         if forbids_unknown and not known.issuperset(value):
             raise Mismatch("no unknown field")
-        return structure_fields(value, cls)
-
-    return structure
-
-
-def _refusing(structure: Callable[[Any, Any], Any], cls: type) -> Callable[[Any, Any], Any]:
-    """Return a structure hook that refuses a value whatever validators and converters raise."""
-
-    def structure_or_refuse(value: Any, _: Any) -> Any:
         try:
-            return structure(value, cls)
-        except (*REFUSALS, RecursionError, MemoryError):
+            return structure_fields(value, cls)
+        except passed_on:
             raise
-        except Exception as error:  # noqa: BLE001 - it is not our code
+        except Exception as error:  # noqa: BLE001 - it is a validator's or a converter's
             log_mistake(error, f"the construction of {cls.__qualname__}")
             raise Mismatch(f"a valid {cls.__name__}") from None
 
-    return structure_or_refuse
+    return structure
 
 
 def _unstructure_record(
     registry: Registry, recursive: set[type], cls: Any, converter: Converter
 ) -> Callable[[Any], Any]:
-    fields = registry.records[cls]
+    record_fields = registry.records[cls]
     # Where a class holds itself, cattrs would go by the class of the value, which is too lax.
     overrides: Any = {
         field.name: override(
             unstruct_hook=unstructure_hook(field.shape, converter) if cls in recursive else None
         )
-        for field in fields
+        for field in record_fields
     }
     unstructure_fields = make_dict_unstructure_fn(
         cls, converter, _cattrs_omit_if_default=False, **overrides
     )
     tags = dict(tags_of(registry, cls))
-    optional = [field.name for field in fields if isinstance(field.shape, Maybe)]
+    optional = [field.name for field in record_fields if isinstance(field.shape, Maybe)]
 
     def unstructure(value: Any) -> dict[str, Any]:
         if type(value) is not cls:
             raise Mismatch(f"an instance of {cls.__qualname__}")
-        members = {**tags, **unstructure_fields(value)}
+        fields: dict[str, Any] = unstructure_fields(value)
+        members = {**tags, **fields} if tags else fields
         for name in optional:
             if members[name] is None:
                 del members[name]
@@ -283,8 +281,7 @@ def structure_hook(shape: Shape, converter: Converter) -> Structure:
         case Leaf():
             return structure_leaf(shape)
         case _:
-            cls = shape.type
-            return lambda value, _: converter.structure(value, cls)
+            return _structure_nested(shape.type, converter)
 
 
 def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
@@ -313,8 +310,32 @@ def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
         case Leaf():
             return _unstructure_leaf(shape)
         case _:
-            cls = shape.type
-            return lambda value: converter.unstructure(value, unstructure_as=cls)
+            return _unstructure_nested(shape.type, converter)
+
+
+def _structure_nested(cls: type, converter: Converter) -> Structure:
+    """Return what gets the hook of a class when it is first used: a class may hold itself."""
+    hook: Structure | None = None
+
+    def structure(value: Any, _: Any) -> Any:
+        nonlocal hook
+        if hook is None:
+            hook = converter.get_structure_hook(cls)
+        return hook(value, cls)
+
+    return structure
+
+
+def _unstructure_nested(cls: type, converter: Converter) -> Unstructure:
+    hook: Unstructure | None = None
+
+    def unstructure(value: Any) -> Any:
+        nonlocal hook
+        if hook is None:
+            hook = converter.get_unstructure_hook(cls)
+        return hook(value)
+
+    return unstructure
 
 
 def structure_leaf(leaf: Leaf) -> Structure:
@@ -327,9 +348,9 @@ def structure_leaf(leaf: Leaf) -> Structure:
         case Text() | Boolean():
             return _exactly(str if isinstance(leaf, Text) else bool, leaf.expected)
         case Integer():
-            return _structure_number(leaf, (int,), int)
+            return _structure_number(leaf, int)
         case Number():
-            return _structure_number(leaf, (int, float), float)
+            return _structure_number(leaf, float)
         case Identifier():
             return _structure_text(parse_uuid, leaf.expected)
         case Timestamp():
@@ -353,14 +374,14 @@ def _exactly(cls: type, expected: str) -> Structure:
     return structure
 
 
-def _structure_number(
-    leaf: Integer | Number, classes: tuple[type, ...], make: Callable[[Any], Any]
-) -> Structure:
+def _structure_number(leaf: Integer | Number, cls: type[int] | type[float]) -> Structure:
     refusal, expected = leaf.refusal, leaf.expected
 
     def structure(value: Any, _: Any) -> Any:
-        if type(value) in classes and refusal(value) is None:
-            return value if type(value) is make else make(value)
+        if type(value) is cls and refusal(value) is None:
+            return value
+        if type(value) is int and refusal(value) is None:
+            return cls(value)
         raise Mismatch(expected)
 
     return structure
