@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import field, frozen, validators
-from support.one_field import codec_of, message_of
+from support.one_field import Kelvin, codec_of, message_of
 
 import tachikoma_proto as tp
 
@@ -41,14 +41,22 @@ class Label(str):
         return "never this"
 
 
+@frozen(kw_only=True)
+class Measured:
+    value: float | None = None
+    by: "tuple[Measured, ...] | None" = None
+
+
 Pair = namedtuple("Pair", "first second")
 FREE = message_of(tp.Json)
 
 
 def text_of(kind: Any, value: object) -> str:
     cls = message_of(kind)
-    frame = codec_of(cls).encode(cls(v=value))
-    return frame[frame.index('{"v":') + len('{"v":') : -2]
+    frames = [codec_of(cls, accelerated=is_fast).encode(cls(v=value)) for is_fast in (None, False)]
+    text, by_converter = (frame[frame.index('{"v":') + len('{"v":') : -2] for frame in frames)
+    assert text == by_converter
+    return text
 
 
 @pytest.mark.parametrize(
@@ -105,6 +113,8 @@ def test_floats_are_written_alike_wherever_they_stand(value: float, text: str) -
         (tp.Json, {"e+": [value, "1e+16"]}, f'{{"e+":[{text},"1e+16"]}}'),
         (tuple[float, ...], (value,), f"[{text}]"),
         (dict[str, float], {"1e+16": value}, f'{{"1e+16":{text}}}'),
+        (Measured, Measured(by=(Measured(value=value),)), f'{{"by":[{{"value":{text}}}]}}'),
+        (Kelvin, Kelvin(value), text),
     ]:
         assert text_of(kind, held) == expected
 

@@ -45,6 +45,17 @@ class Access(enum.Flag):
     WRITE = 2
 
 
+class Kelvin:
+    def __init__(self, degrees: float) -> None:
+        self.degrees = degrees
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kelvin) and self.degrees == other.degrees
+
+    def __hash__(self) -> int:
+        return hash(self.degrees)
+
+
 class Mixed(enum.Enum):
     ONE = 1
     TWO = "two"
@@ -74,6 +85,9 @@ def scalars(category: Category) -> None:
         write=lambda span: span // timedelta(seconds=1),
         expected="a time span in seconds",
     )
+    category.scalar(
+        Kelvin, wire=float, read=Kelvin, write=lambda held: held.degrees, expected="a temperature"
+    )
 
 
 def message_of(kind: Any, default: Any = attrs.NOTHING, **options: Any) -> Any:
@@ -83,11 +97,11 @@ def message_of(kind: Any, default: Any = attrs.NOTHING, **options: Any) -> Any:
     )
 
 
-def codec_of(cls: Any) -> Codec:
+def codec_of(cls: Any, *, accelerated: bool | None = None) -> Codec:
     category = Category("x")
     scalars(category)
     category.response("m")(cls)
-    return Codec(Registry([category]))
+    return Codec(Registry([category]), accelerated=accelerated)
 
 
 def frame(payload: object) -> str:

@@ -17,14 +17,14 @@ Rules:
 
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from tachikoma_proto.codec.engine.load import load_engine
 from tachikoma_proto.codec.engine.verdict import NO_ROOM, REFUSED, UNSURE, Verdict
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import MessageKind, Sender
-from tachikoma_proto.declare.shapes import REFUSALS, Record, depth_of
+from tachikoma_proto.declare.shapes import REFUSALS, Record, depth_of, holds_floats
 from tachikoma_proto.errors import (
     EncodeError,
     FieldError,
@@ -56,9 +56,19 @@ Payload: TypeAlias = Command[Any] | ServerPayload
 DEFAULT_MAX_SIZE: Final = 2**20
 """How many bytes a frame may have unless told otherwise: 1 MiB."""
 
+_CLIENT: Final = Sender.CLIENT
+_SERVER: Final = Sender.SERVER
+
 _NO_ROOM: Final = FieldError("$", "no more nesting than the caller's stack has room for")
 _NO_FAULT: Final = FieldError("$", "a message that keeps the contract")
 """What is said of a message that is refused and has no fault that could be found."""
+
+
+class _Traits(NamedTuple):
+    """What the payloads of a class may be, which their text is then looked through for."""
+
+    may_be_deep: bool
+    may_hold_floats: bool
 
 
 class Codec:
@@ -96,7 +106,7 @@ class Codec:
             raise ValueError(f"max_size is a number of bytes, at least 1, not {max_size}")
         self.max_size: Final = max_size
         self.forbid_unknown_fields: Final = forbid_unknown_fields
-        self._depths: dict[type, float] = {}
+        self._traits: dict[type, _Traits] = {}
         self._accelerated = accelerated
         engine = load_engine(
             self.registry,
@@ -138,7 +148,7 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        message: IncomingMessage[Command[Any]] = self._decode(frame, Sender.CLIENT)
+        message: IncomingMessage[Command[Any]] = self._decode(frame, _CLIENT)
         return message
 
     def decode_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
@@ -157,7 +167,7 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        message: OutgoingMessage[ServerPayload] = self._decode(frame, Sender.SERVER)
+        message: OutgoingMessage[ServerPayload] = self._decode(frame, _SERVER)
         return message
 
     def structure_frame(self, members: dict[str, Any], sender: Sender) -> Any:
@@ -174,7 +184,7 @@ class Codec:
             ProtocolError: As they do.
         """
         try:
-            if sender is Sender.CLIENT:
+            if sender is _CLIENT:
                 return self._reader.command(members)
             return self._reader.server_message(members)
         except REFUSALS:
@@ -200,9 +210,7 @@ class Codec:
             command = codec.structure_command("mission_start", {"mission_id": "67e5…"})
         """
         is_text = isinstance(message_type, str)  # it may come from a peer's JSON as well
-        declaration = (
-            self.registry.declaration_for(Sender.CLIENT, message_type) if is_text else None
-        )
+        declaration = self.registry.declaration_for(_CLIENT, message_type) if is_text else None
         if declaration is None or declaration.kind is not MessageKind.COMMAND:
             raise UnknownMessageError(errors=[FieldError("$.type", "the type of a command")])
         payload = {} if payload is None else payload
@@ -276,15 +284,17 @@ class Codec:
             EncodeError: A peer could not read it, or it is over ``max_size``; ``errors`` says
                 where.
         """
+        traits = self._traits.get(type(envelope.payload)) or self._traits_of(type(envelope.payload))
         try:
-            text = self._writer.text(self.unstructure_message(envelope))
+            frame = self.unstructure_message(envelope)
+            text = self._writer.text(frame, may_hold_floats=traits.may_hold_floats)
         except RecursionError:
             text = ""
         if not text:
             raise EncodeError(errors=[_NO_ROOM])
         if len(text) * 3 > self.max_size and size_of(text) > self.max_size:
             raise EncodeError(errors=[FieldError("$", f"at most {self.max_size} bytes")])
-        if self._may_be_deep(type(envelope.payload)) and is_too_deep(text):
+        if traits.may_be_deep and is_too_deep(text):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
 
@@ -351,13 +361,13 @@ class Codec:
                 vars(self)[name] = getattr(engine, name)
 
     def _command_otherwise(self, verdict: Verdict, frame: Frame) -> IncomingMessage[Command[Any]]:
-        message: IncomingMessage[Command[Any]] = self._decode(frame, Sender.CLIENT, verdict)
+        message: IncomingMessage[Command[Any]] = self._decode(frame, _CLIENT, verdict)
         return message
 
     def _server_message_otherwise(
         self, verdict: Verdict, frame: Frame
     ) -> OutgoingMessage[ServerPayload]:
-        message: OutgoingMessage[ServerPayload] = self._decode(frame, Sender.SERVER, verdict)
+        message: OutgoingMessage[ServerPayload] = self._decode(frame, _SERVER, verdict)
         return message
 
     def _encode_otherwise(
@@ -394,7 +404,7 @@ class Codec:
 
             raise EncodeError(errors=[not_held(type(payload))])
         message_type = declaration.message_type if declaration else payload.type  # type: ignore[union-attr]
-        is_client = declaration is not None and declaration.sender is Sender.CLIENT
+        is_client = declaration is not None and declaration.sender is _CLIENT
         if is_client and reply_to is not None:
             raise EncodeError(
                 errors=[FieldError("$.reply_to", "nothing: a command answers no message")]
@@ -412,20 +422,22 @@ class Codec:
     def _refuse_unreadable(self, frame: dict[str, Any]) -> None:
         """Refuse an unknown message that was constructed by hand and that no peer could read."""
         try:
-            self.structure_frame(frame, Sender.SERVER)
+            self.structure_frame(frame, _SERVER)
         except ProtocolError as error:
             errors = error.errors
         else:
             return
         raise EncodeError(errors=errors)
 
-    def _may_be_deep(self, cls: type) -> bool:
-        """Return whether the payloads of a class may be nested too deep."""
-        if cls not in self._depths:
-            records = self.registry.records
-            is_free = cls not in records
-            self._depths[cls] = MAX_DEPTH if is_free else depth_of(Record(cls), records)
-        return self._depths[cls] >= MAX_DEPTH
+    def _traits_of(self, cls: type) -> "_Traits":
+        """Return what the payloads of a class may be, and keep it."""
+        records = self.registry.records
+        traits = _Traits(may_be_deep=True, may_hold_floats=True)
+        if cls in records:
+            is_deep = depth_of(Record(cls), records) >= MAX_DEPTH
+            traits = _Traits(may_be_deep=is_deep, may_hold_floats=holds_floats(cls, records))
+        self._traits[cls] = traits
+        return traits
 
     @cached_property
     def _reader(self) -> "FrameReader":

@@ -421,6 +421,19 @@ def holds_secrets(cls: type, records: Records) -> bool:
     return any(field.secret for one in classes for field in records[one])
 
 
+def holds_floats(cls: type, records: Records) -> bool:
+    """Return whether there may be a float in a class, itself or in a class nested in it.
+
+    Args:
+        cls: The class.
+        records: The fields by class.
+    """
+    classes = {cls, *nested_below(cls, records)}
+    leaves = leaves_in({one: records[one] for one in classes})
+    wires = (leaf.wire if isinstance(leaf, Custom) else leaf for leaf in leaves)
+    return any(isinstance(wire, (Number, FreeJson)) for wire in wires)
+
+
 def depth_of(shape: Shape, records: Records) -> float:
     """Return how many levels of objects and arrays a shape may have; infinity if no limit is set.
 

@@ -34,7 +34,12 @@ from tachikoma_proto.codec.converter.envelope import (
     is_bare,
 )
 from tachikoma_proto.codec.converter.faults import find_encode_faults, find_field_encode_faults
-from tachikoma_proto.codec.converter.hooks import Mismatch, structure_hook, unstructure_hook
+from tachikoma_proto.codec.converter.hooks import (
+    Mismatch,
+    Unstructure,
+    structure_hook,
+    unstructure_hook,
+)
 from tachikoma_proto.codec.converter.unions import Tagged, UnknownTag, read_tag
 from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.declarations import (
@@ -207,7 +212,8 @@ class FrameWriter:
         self._uuid = unstructure_hook(UUID_LEAF, converter)
         self._timestamp = unstructure_hook(TIMESTAMP_LEAF, converter)
         self._position = unstructure_hook(Record(Position), converter)
-        self._fitting: dict[tuple[type, type, str], Callable[[Any], dict[str, Any]]] = {}
+        # The hook of a payload, by the classes and the type that were found to go together.
+        self._fitting: dict[tuple[type, type, str], Unstructure] = {}
 
     def frame(self, envelope: AnyEnvelope) -> dict[str, Any]:
         """Unstructure a message as the JSON object of its frame.
@@ -221,8 +227,6 @@ class FrameWriter:
         """
         payload = envelope.payload
         unstructure = self._fitting.get((type(envelope), type(payload), envelope.type))
-        if unstructure is None:
-            unstructure = self._unstructure(envelope)
         frame: dict[str, Any] = {}
         outgoing = envelope if isinstance(envelope, OutgoingMessage) else None
         if envelope.id is not None or outgoing is not None:
@@ -232,44 +236,40 @@ class FrameWriter:
             frame["timestamp"] = self._timestamp(envelope.timestamp)
         if outgoing is not None and outgoing.reply_to is not None:
             frame["reply_to"] = self._uuid(outgoing.reply_to)
-        frame |= unstructure(payload)
+        if unstructure is not None:
+            frame["payload"] = unstructure(payload)
+        else:
+            frame |= self._members(envelope)
         if outgoing is not None and outgoing.position is not None:
             frame["position"] = self._position(outgoing.position)
         return frame
 
-    def text(self, frame: dict[str, Any]) -> str:
+    def text(self, frame: dict[str, Any], *, may_hold_floats: bool = True) -> str:
         """Write the JSON object of a frame as text.
 
         Args:
             frame: Builtins, as the hooks return them.
+            may_hold_floats: Whether there may be a float in it, whose exponent is looked for.
         """
         text = "".join(_encode(frame, 0))
-        if ("e+" in text or "e-" in text) and _EXPONENT.search(text):  # or it is in a string
+        if may_hold_floats and _EXPONENT.search(text):  # or it is in a string
             return _STRING_OR_EXPONENT.sub(_plain_exponent, text)
         return text
 
-    def _unstructure(self, envelope: AnyEnvelope) -> Callable[[Any], dict[str, Any]]:
-        """Return what gives the rest of the frame, for a payload that goes with its envelope."""
+    def _members(self, envelope: AnyEnvelope) -> dict[str, Any]:
+        """Return the rest of a frame, if the payload goes with its envelope."""
         misfit = self.misfit(envelope)
         if misfit is not None:
             raise Mismatch(misfit.expected)
-        cls = type(envelope.payload)
-        if issubclass(cls, (UnknownMessage, UnknownEvent)):
-            return free_members
-        hook = self._converter.get_unstructure_hook(cls)
-        if self._is_keepalive(cls):
-
-            def unstructure_keepalive(payload: Any) -> dict[str, Any]:
-                members = hook(payload)
-                return {"payload": members} if members else {}
-
-            return unstructure_keepalive
-
-        def unstructure(payload: Any) -> dict[str, Any]:
-            return {"payload": hook(payload)}
-
-        self._fitting[type(envelope), cls, envelope.type] = unstructure
-        return unstructure
+        payload, cls = envelope.payload, type(envelope.payload)
+        if isinstance(payload, (UnknownMessage, UnknownEvent)):
+            return free_members(payload)
+        unstructure = self._converter.get_unstructure_hook(cls)
+        if not self._is_keepalive(cls):
+            self._fitting[type(envelope), cls, envelope.type] = unstructure
+            return {"payload": unstructure(payload)}
+        members = unstructure(payload)
+        return {"payload": members} if members else {}
 
     def misfit(self, envelope: AnyEnvelope) -> FieldError | None:
         """Return what is wrong about a payload and its envelope together, or None.
