@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { WebSocket as Ws, WebSocketServer } from "ws";
-import { connect, ConnectionLostError, RequestTimeoutError, type UnknownMessage } from "./tachikoma.js";
+import {
+  connect,
+  ConnectionLostError,
+  payloadType,
+  RequestTimeoutError,
+  type UnknownMessage,
+} from "./tachikoma.js";
 
 const mission_id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
 const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
@@ -101,6 +107,10 @@ assert.deepEqual(lost, [[], [], ["missions"]]);
 send("event.mission", { payload: { event: "exploded" } });
 send("event.weather", { payload: { event: "rained", millimetres: 3 } });
 send("news", { payload: [1] });
+// These are names that every object of JavaScript has.
+send("event.constructor", { payload: { event: "name" } });
+send("event.mission", { payload: { event: "toString", constructor: 12345678901234567 } });
+send("valueOf", { payload: {} });
 for (const text of ["{", "[]", "null", '{"type":1}']) sockets.at(-1)!.send(text);
 sockets.at(-1)!.send(Buffer.from([1]));
 send("error", { payload: { code: "rate_limited", message: "slow down" } });
@@ -108,7 +118,16 @@ started(10);
 assert.equal((await events.next()).value?.event, "started");
 assert.deepEqual(
   unknown.map((message) => message.type),
-  ["event.mission", "event.weather", "news"],
+  ["event.mission", "event.weather", "news", "event.constructor", "event.mission", "valueOf"],
+);
+assert.deepEqual(
+  [
+    payloadType({ type: "event.mission", payload: { event: "progress" } }),
+    payloadType({ type: "mission_start", payload: {} }),
+    payloadType({ type: "ack" }),
+    ...unknown.map(payloadType),
+  ],
+  ["MissionProgress", "StartMission", "AckResponse", ...unknown.map(() => undefined)],
 );
 assert.deepEqual(
   errors.map((error) => error.name),

@@ -458,7 +458,7 @@ export class Client {
 
   #call(type: string, payload: object, timeout?: number): Promise<any> {
     const socket = this.#socket;
-    const command = COMMANDS[type];
+    const command = own(COMMANDS, type);
     if (socket === undefined) return Promise.reject(new ConnectionLostError("not connected"));
     if (command === undefined) return Promise.reject(new TypeError(`no command ${type}`));
     const id = newUuid();
@@ -482,7 +482,7 @@ export class Client {
   #send(socket: WebSocketLike, frame: Members): void {
     socket.send(JSON.stringify(frame));
     if (this.#options.onFrame === undefined) return;
-    const secrets = COMMANDS[frame["type"]]?.secrets ?? [];
+    const secrets = own(COMMANDS, frame["type"])?.secrets ?? [];
     const masked = (name: string, value: unknown) => (secrets.includes(name) ? "***" : value);
     this.#options.onFrame("sent", JSON.stringify(frame, masked));
   }
@@ -507,7 +507,7 @@ export class Client {
     else if (type.startsWith("event.")) this.#publish(frame, hasLong);
     else if (type === "position") this.#advance(frame["payload"]?.["position"]);
     else if (type === "error") this.#report(remoteError(frame["payload"]));
-    else if (!(type in RESPONSES)) this.#options.onUnknown?.(frame as UnknownMessage);
+    else if (own(RESPONSES, type) === undefined) this.#options.onUnknown?.(frame as UnknownMessage);
   }
 
   #settle(frame: Members, hasLong: boolean): void {
@@ -518,7 +518,7 @@ export class Client {
     const type: string = frame["type"];
     const payload: unknown = frame["payload"] ?? {};
     try {
-      if (hasLong) refuseUnsafe(payload, RESPONSES[type], "$.payload");
+      if (hasLong) refuseUnsafe(payload, own(RESPONSES, type), "$.payload");
       if (type === "error") throw remoteError(payload as Members);
       if (type !== request.reply) throw new ProtocolError(`${type} instead of ${request.reply}`);
     } catch (error) {
@@ -530,8 +530,8 @@ export class Client {
 
   #publish(frame: Members, hasLong: boolean): void {
     const name = (frame["type"] as string).slice("event.".length);
-    const category = EVENTS[name];
-    const shape = category?.tags[frame["payload"]?.["event"]];
+    const category = own(EVENTS, name);
+    const shape = own(category?.tags, frame["payload"]?.["event"]);
     if (category === undefined || shape === undefined) {
       this.#options.onUnknown?.(frame as UnknownMessage);
       return;
@@ -626,6 +626,22 @@ export function connect(url: string, options: ConnectOptions = {}): Promise<Clie
   return new Client(url, options).start();
 }
 
+/**
+ * Tells the name that the type of a message's payload has in this file, such as `MissionProgress`,
+ * for showing messages to people. It is undefined for a message that this file does not know.
+ */
+export function payloadType(message: UnknownMessage): string | undefined {
+  const { type } = message;
+  const payload = message.payload as Members | null | undefined;
+  if (!type.startsWith("event.")) return own(COMMANDS, type)?.shape ?? own(RESPONSES, type);
+  return own(own(EVENTS, type.slice("event.".length))?.tags, payload?.["event"]);
+}
+
+/** Looks up what a table itself has: a peer may send `constructor`, too. */
+function own<T>(table: { readonly [name: string]: T } | undefined, name: string): T | undefined {
+  return table !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 function remoteError(payload: Members | null | undefined): RemoteError {
   return new RemoteError(
     String(payload?.["code"]),
@@ -656,10 +672,10 @@ function refuseUnsafe(value: unknown, shape: string | undefined, path: string): 
     if (isUnsafe && shape !== "float") throw new UnsafeIntegerError(path);
   } else if (typeof value === "object" && value !== null) {
     const item = shape?.startsWith("*") ? shape.slice(1) : undefined;
-    const fields = item === undefined && shape !== undefined ? SHAPES[shape] : undefined;
+    const fields = item === undefined && shape !== undefined ? own(SHAPES, shape) : undefined;
     for (const [name, member] of Object.entries(value)) {
       const step = Array.isArray(value) ? `[${name}]` : `.${name}`;
-      refuseUnsafe(member, item ?? fields?.[name], path + step);
+      refuseUnsafe(member, item ?? own(fields, name), path + step);
     }
   }
 }
