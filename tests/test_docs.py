@@ -184,6 +184,7 @@ NEEDS_NO_SERVER = ("demo", "inspect", "types")
             for page in PAGES
             for command in commands(page)
             if re.match(rf"(\.venv/bin/)?tachikoma-proto ({'|'.join(NEEDS_NO_SERVER)})\b", command)
+            and "--dashboard" not in command
         }
     ),
 )

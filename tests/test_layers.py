@@ -21,7 +21,8 @@ brokers transports
 connection
 server client
 testing sync
-cli dashboard
+dashboard
+cli
 __main__
 """.strip().split("\n")
 

@@ -36,7 +36,7 @@ from tachikoma_proto.errors import PluginError, RegistryError
 PROGRAM: Final = "tachikoma-proto"
 COMPLETION_VARIABLE: Final = "_TACHIKOMA_PROTO_COMPLETE"
 
-COMMANDS: Final = ("demo", "inspect", "types", "schema", "watch", "send", "completion")
+COMMANDS: Final = ("demo", "inspect", "types", "schema", "watch", "send", "dashboard", "completion")
 """The subcommands, in the order of the help."""
 
 MAX_HELP_WIDTH: Final = 80

@@ -197,6 +197,24 @@ def count(text: str) -> int:
     return int(digits)
 
 
+def _read_port(text: str) -> int:
+    digits = str(text)
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 6 and int(digits) < 65536):
+        raise click.BadParameter("expected a number from 0 to 65535")
+    return int(digits)
+
+
+def port_option(function: F) -> F:
+    """Add ``--port``, of the page."""
+    return click.option(
+        "--port",
+        type=_read_port,
+        default=0,
+        metavar="PORT",
+        help="The port of the page; without it, a free one.",
+    )(function)
+
+
 def one_of(words: Sequence[str]) -> dict[str, Any]:
     """Return what makes a parameter take one of a few words.
 

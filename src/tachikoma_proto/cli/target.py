@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from tachikoma_proto.client import Client
     from tachikoma_proto.codec.codec import Codec
+    from tachikoma_proto.dashboard import OpenServer
     from tachikoma_proto.session import ClientConfig
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -98,14 +99,7 @@ class Target:
         from tachikoma_proto.client import connect
 
         token = _token(self.token_file)
-        options: dict[str, Any] = {
-            "additional_headers": self.headers or None,
-            "origin": self.origin,
-            "ssl": None if self.cafile is None else _trusting(self.cafile),
-        }
-        given: dict[str, Any] = {k: value for k, value in options.items() if value is not None}
-        for what in self._credentials():
-            notify(f"other users can see the arguments of a process, and so {what}")
+        given = self._options(notify)
         async with AsyncExitStack() as stack:
             stack.enter_context(showing_log(notify))
             client = connect(self.url, token=token, codec=codec, config=config, **given)
@@ -117,6 +111,64 @@ class Target:
                 why = failure_reason(error, self.url)
                 raise CliError(f"cannot connect to {self.place}: {why}") from None
             yield client
+
+    def opener(self, codec: "Codec", notify: Callable[[str], object]) -> "OpenServer":
+        """Return what opens an authenticated connection that carries frames unread.
+
+        Args:
+            codec: Reads and writes the frames of the authentication; says how large frames may be.
+            notify: Shows a line to the person.
+
+        Raises:
+            CliError: There is a token, and it cannot be read.
+        """
+        need_websockets()
+        from websockets.asyncio.client import ClientConnection, connect
+        from websockets.exceptions import WebSocketException
+
+        from tachikoma_proto.client.client import is_local_url
+        from tachikoma_proto.dashboard import OPEN_TIMEOUT, UnreachableError, authenticate
+        from tachikoma_proto.transports.transport import quiet_logger
+
+        token = _token(self.token_file)
+        options: dict[str, Any] = {
+            "logger": quiet_logger("websockets"),
+            "max_size": codec.max_size,
+            "open_timeout": OPEN_TIMEOUT,
+            "ping_interval": None,
+            "proxy": None if is_local_url(self.url) else True,
+            **self._options(notify),
+        }
+
+        async def open_server() -> ClientConnection:
+            try:
+                chosen = token() if callable(token) else token
+                server = await connect(self.url, **options)
+            except (OSError, EOFError, WebSocketException) as error:
+                why = failure_reason(error, self.url)
+                raise UnreachableError(f"cannot connect to {self.place}: {why}") from None
+            except CliError as error:
+                raise UnreachableError(str(error)) from None
+            if chosen is not None:
+                try:
+                    await authenticate(server, chosen, codec)
+                except BaseException:
+                    await server.close()
+                    raise
+            return server
+
+        return open_server
+
+    def _options(self, notify: Callable[[str], object]) -> dict[str, Any]:
+        """Return the options for ``websockets``, and warn of credentials among the arguments."""
+        for what in self._credentials():
+            notify(f"other users can see the arguments of a process, and so {what}")
+        options: dict[str, Any] = {
+            "additional_headers": self.headers or None,
+            "origin": self.origin,
+            "ssl": None if self.cafile is None else _trusting(self.cafile),
+        }
+        return {name: value for name, value in options.items() if value is not None}
 
 
 def target_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -381,7 +381,7 @@ def connect(
         raise ValueError("a URL begins with ws:// or wss://")
     codec = Codec() if codec is None else codec
     config = config or ClientConfig()
-    is_local = _is_local(url)
+    is_local = is_local_url(url)
     if token is not None and not is_local and urlsplit(url).scheme == "ws":
         log.warning("the token is sent over a connection that is not encrypted: use wss://")
     chosen = {
@@ -403,7 +403,7 @@ def connect(
     )
 
 
-def _is_local(url: str) -> bool:
+def is_local_url(url: str) -> bool:
     """Return whether a URL is of this machine."""
     host = urlsplit(url).hostname or ""
     try:

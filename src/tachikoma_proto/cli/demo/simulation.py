@@ -73,6 +73,11 @@ class Mission:
     task: "asyncio.Task[None] | None" = None
 
     @property
+    def waits(self) -> bool:
+        """Whether it waits for a person while it runs."""
+        return self.status == "running" and not self.may_run.is_set()
+
+    @property
     def percentage(self) -> float:
         """The part of the specs that is done, in percent."""
         return round(100 * self.completed / len(self.specs), 1)
@@ -97,7 +102,11 @@ class Simulation:
         self.published: list[tp.Event] = []
         self.missions: dict[UUID, Mission] = {}
         self.server = tp.Server(
-            codec, self._dispatcher(), authenticate=self._check_token, config=CONFIG
+            codec,
+            self._dispatcher(),
+            authenticate=self._check_token,
+            on_subscribe=self._catch_up,
+            config=CONFIG,
         )
         self._token = token
         self._user_id = user_id
@@ -130,6 +139,33 @@ class Simulation:
             self.missions[mission.id] = mission
             self._publish(tp.MissionCreated(mission_id=mission.id, name=name))
 
+    def start_next(self) -> None:
+        """Start the first mission that is not started."""
+        self._start(next(m for m in self.missions.values() if m.status == "created"))
+
+    @property
+    def has_missions_to_run(self) -> bool:
+        """Whether there are missions that have not ended."""
+        return any(m.status in ("created", "running", "paused") for m in self.missions.values())
+
+    def _start(self, mission: Mission) -> None:
+        mission.task = asyncio.create_task(self._run(mission))
+
+    def _catch_up(self, session: tp.Session, topic: str) -> None:
+        """Tell who subscribes after the missions were created how they are."""
+        if topic == tp.topics.SYSTEM and self.missions:
+            session.send(self._server_status("busy" if self._active else "ready"))
+        if topic != tp.topics.MISSIONS:
+            return
+        for mission in self.missions.values():
+            session.send(tp.MissionCreated(mission_id=mission.id, name=mission.name))
+            session.send(
+                tp.MissionStatusChanged(
+                    mission_id=mission.id, old_status="created", new_status=mission.status
+                )
+            )
+            session.send(self._progress(mission))
+
     async def _check_token(self, token: str) -> tp.Identity | None:
         is_good = hmac.compare_digest(token.encode(), self._token.encode())
         return tp.Identity(self._user_id) if is_good else None
@@ -155,7 +191,7 @@ class Simulation:
             mission = self._mission(command.mission_id)
             if mission.status != "created":
                 return tp.AckResponse.failure(f"the mission is {mission.status}")
-            mission.task = asyncio.create_task(self._run(mission))
+            self._start(mission)
             return tp.AckResponse.ok()
 
         @dispatcher.handler(tp.PauseMission)
@@ -170,9 +206,10 @@ class Simulation:
         @dispatcher.handler(tp.ResumeMission)
         def resume(command: tp.ResumeMission, _: tp.Session) -> tp.AckResponse:
             mission = self._mission(command.mission_id)
-            if mission.status != "paused":
+            if mission.status == "paused":
+                self._change(mission, "running")
+            elif not mission.waits:
                 return tp.AckResponse.failure(f"the mission is {mission.status}")
-            self._change(mission, "running")
             mission.may_run.set()
             return tp.AckResponse.ok()
 
@@ -206,16 +243,17 @@ class Simulation:
                 self._end(mission, "failed", success=False)
                 return
             mission.completed += 1
-            self._publish(
-                tp.MissionProgress(
-                    mission_id=mission.id,
-                    current_spec=spec.name,
-                    completed_specs=mission.completed,
-                    total_specs=len(mission.specs),
-                    percentage=mission.percentage,
-                )
-            )
+            self._publish(self._progress(mission))
         self._end(mission, "completed", success=True)
+
+    def _progress(self, mission: Mission) -> tp.MissionProgress:
+        return tp.MissionProgress(
+            mission_id=mission.id,
+            current_spec=mission.current_spec or "",
+            completed_specs=mission.completed,
+            total_specs=len(mission.specs),
+            percentage=mission.percentage,
+        )
 
     async def _forge(self, mission: Mission, spec: Spec) -> None:
         """Simulate the work of an LLM on a spec."""
@@ -282,12 +320,13 @@ class Simulation:
         )
 
     def _publish_status(self, status: str) -> None:
-        self._publish(
-            tp.ServerStatus(
-                status=status,
-                active_missions=self._active,
-                active_sessions=len(self._forge_sessions),
-            )
+        self._publish(self._server_status(status))
+
+    def _server_status(self, status: str) -> tp.ServerStatus:
+        return tp.ServerStatus(
+            status=status,
+            active_missions=self._active,
+            active_sessions=len(self._forge_sessions),
         )
 
     def _publish(self, event: tp.Event) -> None:
