@@ -120,6 +120,8 @@ class Connection:
         self._has_capacity = asyncio.Event()
         self._extra_tasks: set[asyncio.Task[None]] = set()
         self._is_cancelled = False
+        # Not at once: it may be called while an event is on its way to the sessions.
+        session.on_subscribed = lambda event: loop.call_soon(self._on_subscribed, event)
 
     @property
     def end(self) -> ConnectionEnd | None:
@@ -416,6 +418,8 @@ class Connection:
         return allowed
 
     def _on_subscribed(self, event: Subscribed) -> None:
+        if self.session.closing is not None:
+            return
         task = self._start_task(self._call_on_subscribe(event.topic))
         if not task.done():
             self._extra_tasks.add(task)

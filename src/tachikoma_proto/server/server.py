@@ -220,8 +220,7 @@ class Server:
             For how many sessions it was queued.
 
         Raises:
-            EncodeError: A peer could not read it, or no category of the registry holds it. It is
-                not looked at while nobody is subscribed.
+            EncodeError: A peer could not read it, or no category of the registry holds it.
             RegistryError: Its category has no topic.
             RuntimeError: It is called in another thread than that of the event loop; use
                 ``loop.call_soon_threadsafe`` there.

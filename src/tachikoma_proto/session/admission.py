@@ -51,6 +51,9 @@ class Admission:
         config: The limits.
         public: The commands that need no authentication.
         now: The present time in seconds, monotonic.
+
+    Attributes:
+        log_rate: How often a refusal is logged.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Admission:
         self._require_auth = config.require_auth
         self._public = public
         self._rate = TokenBucket(config.rate_limit, config.rate_burst, now)
+        self.log_rate = TokenBucket(1.0, 10, now)
 
     def admit(
         self, frame: Frame, size: int, now: float, *, is_authenticated: bool

@@ -22,7 +22,7 @@ Rules:
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -36,6 +36,7 @@ NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
+SERVICE_RESTART: Final = 1012
 TRY_AGAIN_LATER: Final = 1013
 """Close codes of RFC 6455, and of the registry that it opened."""
 
@@ -109,8 +110,14 @@ class Keepalive:
         return True
 
 
-QueuedFrame: TypeAlias = tuple[str, int, bool]
-"""The text of a frame, its size in bytes, and whether it is an event."""
+OTHER: Final = 0
+EVENT: Final = 1
+REPLAYED: Final = 2
+"""What a frame is: an event that was published, one that is sent again to a client that resumes,
+or something else."""
+
+QueuedFrame: TypeAlias = tuple[str, int, int]
+"""The text of a frame, its size in bytes, and what it is."""
 
 
 class SendQueue:
@@ -120,15 +127,27 @@ class SendQueue:
 
     Attributes:
         frames: The frames, in order.
-        events: How many of them are events.
-        size: How many bytes they have in all.
+        events: How many of them are events, without those that are replayed.
+        size: How many bytes they have, without those that are replayed.
+        replayed: How many of them are events that are replayed.
+        replayed_size: How many bytes those have.
+        replayed_sent: How many such events were removed, ever.
     """
 
-    __slots__ = ("_events_sent", "_mark", "events", "frames", "size")
+    __slots__ = (
+        "_events_sent",
+        "_mark",
+        "events",
+        "frames",
+        "replayed",
+        "replayed_sent",
+        "replayed_size",
+        "size",
+    )
 
     def __init__(self) -> None:
-        self.events = 0
-        self.size = 0
+        self.events = self.size = 0
+        self.replayed = self.replayed_size = self.replayed_sent = 0
         self.frames: deque[QueuedFrame] = deque()
         self._events_sent = 0
         self._mark = 0
@@ -143,6 +162,12 @@ class SendQueue:
         self.size += frame[1]
         self.events += frame[2]
 
+    def put_replayed(self, frames: Sequence[QueuedFrame]) -> None:
+        """Add the frames of a replay behind the others."""
+        self.frames.extend(frames)
+        self.replayed += len(frames)
+        self.replayed_size += sum([frame[1] for frame in frames])
+
     def put_first(self, frame: QueuedFrame) -> None:
         """Add a frame that is no event before the others."""
         self.frames.appendleft(frame)
@@ -153,6 +178,11 @@ class SendQueue:
         if not self.frames:
             return None
         frame = self.frames.popleft()
+        if frame[2] == REPLAYED:
+            self.replayed -= 1
+            self.replayed_sent += 1
+            self.replayed_size -= frame[1]
+            return frame
         self.size -= frame[1]
         if frame[2]:
             self.events -= 1
@@ -171,6 +201,7 @@ class SendQueue:
         """Drop all frames."""
         self.frames.clear()
         self.events = self.size = self._mark = 0
+        self.replayed = self.replayed_size = 0
 
 
 class BaseSession(ABC, Generic[E]):
@@ -292,7 +323,7 @@ class BaseSession(ABC, Generic[E]):
         if not self._ping_is_first and self.closing is None:
             text = self._ping_frame()
             self._ping_is_first = True
-            self._queue.put_first((text, len(text), False))
+            self._queue.put_first((text, len(text), OTHER))
             self.on_output()
 
     def peer_lost(self) -> None:
@@ -337,7 +368,7 @@ class BaseSession(ABC, Generic[E]):
 
     def _send(self, text: str) -> None:
         """Queue a frame."""
-        self._put((text, size_of(text), False))
+        self._put((text, size_of(text), OTHER))
 
     def _put(self, frame: QueuedFrame) -> None:
         self._queue.put(frame)

@@ -59,6 +59,19 @@ class ServerConfig:
             still run included.
         max_connections: How many connections there may be at once; further ones are closed with
             1013. None sets no limit.
+        history_events: How many events of each topic are kept, for clients that resume.
+        history_bytes: How many bytes their frames may have in all, for each topic.
+        history_age: For how many seconds they are kept.
+        replay_events: How many events a client that resumes a subscription may be sent again. Where
+            there are more, the subscription is not recovered; and while as many wait to be sent,
+            no further command is read.
+        replay_bytes: How many bytes these may have in all.
+        catch_up_timeout: How many seconds a subscription waits that resumes from a position which
+            another process has told, and which this one has yet to see.
+        position_interval: After how many seconds a client that asked for positions is told one
+            without an event, if the log has moved on.
+        gap_spread: Over how many seconds connections are closed with 1012 when events may have
+            been lost, so that their clients do not all come back at once.
 
     Raises:
         ValueError: A limit is not a number above zero, or a choice neither True nor False.
@@ -81,6 +94,14 @@ class ServerConfig:
     cancel_on_disconnect: bool = field(default=False, validator=_yes_or_no)
     close_timeout: float = field(default=5.0, validator=_seconds)
     max_connections: int | None = field(default=None, validator=_optional_count)
+    history_events: int = field(default=10_000, validator=_count)
+    history_bytes: int = field(default=16 * 1024 * 1024, validator=_count)
+    history_age: float = field(default=300.0, validator=_seconds)
+    replay_events: int = field(default=10_000, validator=_count)
+    replay_bytes: int = field(default=16 * 1024 * 1024, validator=_count)
+    catch_up_timeout: float = field(default=2.0, validator=_seconds)
+    position_interval: float = field(default=30.0, validator=_seconds)
+    gap_spread: float = field(default=5.0, validator=_seconds)
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,7 @@ from tachikoma_proto.declare.bases import Command, Event, Response
 from tachikoma_proto.declare.field_types import masked
 from tachikoma_proto.errors import ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import SubscriptionFilters
-from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage
+from tachikoma_proto.messages.envelope import IncomingMessage, OutgoingMessage, Position
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.session.session import Identity
 from tachikoma_proto.wire.formats import utc_now
@@ -53,6 +53,8 @@ class SubscriptionRequested:
         filters: What narrows the subscription.
         identity: Who asked.
         message: The whole message.
+        resumes: Whether it asks for positions.
+        since: The position from which it resumes, if it does.
     """
 
     message_id: UUID | None
@@ -60,6 +62,8 @@ class SubscriptionRequested:
     filters: SubscriptionFilters | None
     identity: Identity | None
     message: IncomingMessage[Command[Any]] | None = field(default=None, eq=False, repr=False)
+    resumes: bool = False
+    since: Position | None = None
 
 
 @frozen
@@ -83,6 +87,8 @@ class ReauthenticationRequested:
 @frozen
 class Subscribed:
     """A subscription was acknowledged; send what should come before its events.
+
+    It does not come where a subscription was recovered: the client has all that was before.
 
     Events for the session are held back until ``release_events`` is called.
 
