@@ -26,7 +26,6 @@ from tachikoma_proto.declare.declarations import (
     Sender,
 )
 from tachikoma_proto.declare.field_types import Json
-from tachikoma_proto.declare.scalars import READY_MADE
 from tachikoma_proto.declare.shapes import ScalarDeclaration
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.wire.formats import real_class
@@ -276,6 +275,8 @@ class Category:
         if refusal is not None:
             raise RegistryError(f"{where}: its schema is not {refusal}")
         if read is None and write is None and wire is None:
+            from tachikoma_proto.declare.scalars import READY_MADE
+
             ready_made = next((scalar for scalar in READY_MADE if scalar.cls is cls), None)
             if ready_made is None:
                 raise RegistryError(f"{where}: say how it is read and written: wire, read, write")

@@ -14,9 +14,7 @@ Rules:
 """
 
 import builtins
-import logging
 import math
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias, get_origin
 from uuid import UUID
@@ -41,8 +39,6 @@ REFUSALS: Final = (
 Whatever else they raise is a mistake in them, which refuses the value, too, and is logged.
 """
 
-logger: Final = logging.getLogger("tachikoma_proto.codec")
-
 
 def log_mistake(error: Exception, what: str) -> None:
     """Log that code of others failed where it could have refused a value.
@@ -54,6 +50,10 @@ def log_mistake(error: Exception, what: str) -> None:
         error: What was raised.
         what: Whose code it is.
     """
+    import logging
+    import traceback
+
+    logger = logging.getLogger("tachikoma_proto.codec")
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
     logger.error("%s raised %s at %s; the value is refused", what, type(error).__name__, place)

@@ -34,7 +34,7 @@ KeyOf: TypeAlias = Callable[[Any], str]
 KeyParser: TypeAlias = Callable[[str], str | None]
 """Returns the text that events have for a key, or None if no event can have it."""
 
-_INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,19}")
+_INTEGER: Final = "0|-?[1-9][0-9]{0,19}"
 """An integer as it is written on the wire."""
 
 
@@ -117,7 +117,7 @@ def _parse(leaf: Leaf, text: str) -> Any:
         case Text():
             return text if leaf.refusal(text) is None else None
         case Integer(low=low, high=high):
-            is_canonical = _INTEGER.fullmatch(text) is not None
+            is_canonical = re.fullmatch(_INTEGER, text) is not None
             return int(text) if is_canonical and low <= int(text) <= high else None
         case Identifier():
             return parse_uuid(text)

@@ -41,10 +41,10 @@ _SPACE: Final = " \t\n\r"
 _START: Final = 1024
 """How much of a frame that is too large is searched for its ``id``."""
 
+# Compiled when they are needed, for a frame that is refused or deep.
 # A string goes to its end or, where it has none, to the end of the text: no text is read twice.
-_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-_ID: Final = re.compile(r'"id"[ \t\r\n]*+:[ \t\r\n]*+"([^"\\]*+)"')
-_ANY_ID_KEY: Final = re.compile(r'"id"[ \t\r\n]*+:')
+_TOKEN: Final = r'(?s:"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}])'
+_ID: Final = r'"id"[ \t\r\n]*+:(?:[ \t\r\n]*+"([^"\\]*+)")?'
 
 
 class _Refused(ValueError):
@@ -109,10 +109,11 @@ def recover_id(text: str) -> UUID | None:
         The id; None if the frame has none, more than one, or one that is no UUID.
     """
     found: list[UUID | None] = []
+    member = re.compile(_ID)
     for token, depth in _tokens(text):
-        if depth == 1 and _ANY_ID_KEY.match(text, token.start()):
-            match = _ID.match(text, token.start())
-            found.append(parse_uuid(match[1]) if match else None)
+        match = member.match(text, token.start()) if depth == 1 else None
+        if match is not None:
+            found.append(parse_uuid(match[1] or ""))
     return found[0] if len(found) == 1 else None
 
 
@@ -211,7 +212,7 @@ _scan: Final = _scanner()
 def _tokens(text: str) -> Iterator[tuple[re.Match[str], int]]:
     """Go through strings and brackets with the depth at which each stands."""
     depth = 0
-    for token in _TOKEN.finditer(text):
+    for token in re.finditer(_TOKEN, text):
         first = text[token.start()]
         if first in "{[":
             depth += 1

@@ -7,7 +7,6 @@ Rules:
 """
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from tachikoma_proto.codec.engine.plan import make_plan
@@ -63,4 +62,6 @@ def load_engine(
 
 def has_engine() -> bool:
     """Return whether the compiled engine is installed."""
+    from importlib.util import find_spec
+
     return find_spec(_MODULE) is not None
