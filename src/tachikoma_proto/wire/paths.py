@@ -40,7 +40,7 @@ def is_text(text: str) -> bool:
 def _step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    if step.isidentifier() and step.isascii() and len(step) <= MAX_KEY:
+    if len(step) <= MAX_KEY and step.isascii() and step.isidentifier():
         return f".{step}"
     shown = step if len(step) <= MAX_KEY else step[:MAX_KEY] + "…"
     return f"[{json.dumps(shown)}]"

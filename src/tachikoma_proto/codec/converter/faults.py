@@ -14,7 +14,7 @@ Rules:
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import attrs
@@ -63,6 +63,9 @@ from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.json_values import find_json_faults
 from tachikoma_proto.wire.paths import Path, render
 
+_CLIENT: Final = Sender.CLIENT
+_EVENT: Final = MessageKind.EVENT
+
 _FAULTY: Final = object()
 """Stands for a value that has a fault."""
 
@@ -73,6 +76,8 @@ class _Enough(Exception):
 
 class _Faults(list[FieldError]):
     """The faults found so far."""
+
+    __slots__ = ()
 
     def add(self, path: Path, expected: str) -> object:
         """Add a fault, and return what stands for the faulty value."""
@@ -86,14 +91,9 @@ _Check: TypeAlias = Callable[[Any, Path, _Faults], Any]
 """Structures a value, or adds its faults."""
 
 
-class _CheckedField(NamedTuple):
-    """How one field is checked: a leaf by its hook, which needs no path unless it refuses."""
-
-    name: str
-    hook: Structure | None
-    check: _Check
-    is_required: bool
-    expected: str
+_CheckedField: TypeAlias = tuple[str, Structure | None, _Check, bool, str]
+"""How one field is checked: its name, its hook if it is a leaf, its check if it is more, whether it
+is required, and what is expected. A leaf's hook needs no path unless it refuses."""
 
 
 class DecodeFaults:
@@ -123,19 +123,19 @@ class DecodeFaults:
         """
         faults = _Faults()
         declaration = declared_as(self._registry, sender, frame)
-        is_incoming = sender is Sender.CLIENT or _is_bare_keepalive(declaration, frame)
+        is_client = sender is _CLIENT
+        is_incoming = is_client or _is_bare_keepalive(declaration, frame)
         envelope = self._incoming if is_incoming else self._outgoing
         members = self._fields(envelope, frame, (), faults)
-        with suppress(_Enough):
+        try:  # noqa: SIM105 - a context manager takes as long as five fields
             self._frame(frame, sender, declaration, is_incoming, faults)
+        except _Enough:
+            pass
         message_id = members.get("id")
-        found: dict[str, Any] = {
-            "errors": faults,
-            "message_id": message_id if isinstance(message_id, UUID) else None,
-        }
-        if sender is Sender.CLIENT and declaration is None and isinstance(frame.get("type"), str):
-            return UnknownMessageError(**found)
-        return InvalidMessageError(**found)
+        is_unknown = is_client and declaration is None and isinstance(frame.get("type"), str)
+        return (UnknownMessageError if is_unknown else InvalidMessageError)(
+            errors=faults, message_id=message_id if isinstance(message_id, UUID) else None
+        )
 
     def explain_payload(self, payload: Any, cls: type) -> InvalidMessageError:
         """Return the error that says everything that is wrong with a payload.
@@ -165,7 +165,7 @@ class DecodeFaults:
         is_known = declaration is not None
         if declaration is not None:
             self._payload(frame, declaration.cls, faults)
-        elif sender is Sender.CLIENT:
+        elif sender is _CLIENT:
             faults.add(("type",), "the type of a command")
         elif message_type != category:
             is_known = self._event(frame, category, faults)
@@ -187,7 +187,7 @@ class DecodeFaults:
             faults.add(("payload", "category"), "the category that the message type says")
             payload = {**payload, "category": category}  # that fault is reported
         tag = payload.get("event")
-        members = self._registry.members(MessageKind.EVENT, category)
+        members = self._registry.members(_EVENT, category)
         if not isinstance(tag, str):
             known = f" ({', '.join(members)})" if members else ""
             faults.add(("payload", "event"), f"the tag of an event{known}")
@@ -217,7 +217,7 @@ class DecodeFaults:
 
     def _checked(self, fields: tuple[RecordField, ...]) -> list[_CheckedField]:
         return [
-            _CheckedField(
+            (
                 f.name,
                 structure_leaf(f.shape) if isinstance(f.shape, Leaf) else None,
                 self._check(f.shape),
@@ -228,21 +228,22 @@ class DecodeFaults:
         ]
 
     def _record(self, cls: type) -> _Check:
-        if cls not in self._records:
-            self._records[cls] = self._check_record(cls)
-        return self._records[cls]
+        check = self._records.get(cls)
+        if check is None:
+            check = self._records[cls] = self._check_record(cls)
+        return check
 
     def _check_record(self, cls: type) -> _Check:
         record_fields = self._registry.records[cls]
-        tags = tags_of(self._registry, cls)
-        known = frozenset({*tags, *(field.name for field in record_fields)})
+        tags = tuple(tags_of(self._registry, cls).items())
+        known = frozenset({*dict(tags), *(field.name for field in record_fields)})
         fields = self._checked(record_fields)
 
         def check(value: Any, path: Path, faults: _Faults) -> Any:
             if type(value) is not dict:
                 return faults.add(path, "an object")
             before = len(faults)
-            for name, tag in tags.items():
+            for name, tag in tags:
                 if value.get(name, tag) != tag:
                     faults.add((*path, name), f'"{tag}", which the message type says')
             if self._forbids_unknown:
@@ -328,8 +329,9 @@ def find_field_encode_faults(
 
 
 def _is_bare_keepalive(declaration: MessageDeclaration | None, frame: dict[str, Any]) -> bool:
-    is_keepalive = declaration is not None and declaration.kind is MessageKind.KEEPALIVE
-    return is_keepalive and is_bare(frame)
+    if declaration is None or declaration.kind is not MessageKind.KEEPALIVE:
+        return False
+    return is_bare(frame)
 
 
 def _check_leaf(leaf: Leaf) -> _Check:

@@ -89,7 +89,9 @@ class Mismatch(ValueError):
 
     def __init__(self, expected: str) -> None:
         self.expected = expected
-        super().__init__(f"expected {expected}")
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}"
 
 
 def configure_fields(converter: Converter, registry: Registry) -> None:
