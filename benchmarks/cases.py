@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
-from benchmarks.samples import COMMANDS, EVENTS, REJECTED, RESPONSES, JsonObject, to_text
+from benchmarks.samples import COMMANDS, EVENTS, EXTENSION, REJECTED, RESPONSES, JsonObject, to_text
 
 Sender: TypeAlias = Literal["client", "server"]
 
@@ -85,6 +85,7 @@ def make_cases() -> list[Case]:
         _single(
             "response", "response (mission_status)", "server", RESPONSES["mission_status_result"]
         ),
+        _single("extension", "extension's event (deploy.progress)", "server", EXTENSION),
         _single("large", "large event (forge.log, 64 KiB)", "server", _large_event()),
         Case("rejected", "rejected event", "server", (REJECTED,), True, ("decode",)),
         Case("batch", f"batch of {BATCH_SIZE}, per frame", "server", _batch()),

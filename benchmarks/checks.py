@@ -19,7 +19,7 @@ from benchmarks.contestant import Contestant, Decode
 from benchmarks.samples import REFUSALS, REJECTED
 
 _MISSING: Final = object()
-_UUIDS: Final = frozenset({"id", "reply_to", "mission_id", "session_id", "user_id"})
+_UUIDS: Final = frozenset({"id", "reply_to", "mission_id", "session_id", "user_id", "deploy_id"})
 _TAGS: Final = frozenset({"$.type", "$.payload.category", "$.payload.event", "$.payload.command"})
 _FREE: Final = "$.payload.details"
 

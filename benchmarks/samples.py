@@ -18,6 +18,7 @@ REPLY_TO: Final = "0190b5a4-7c3e-7d52-8f0a-000000000001"
 TIMESTAMP: Final = "2026-01-02T03:04:05.123456Z"
 MISSION_ID: Final = "67e55044-10b1-426f-9247-bb680e5fe0c8"
 SESSION_ID: Final = "936da01f-9abd-4d9d-80c7-02af85c822a8"
+DEPLOY_ID: Final = "b1e6c2d4-5f7a-4c38-9d0e-2a4b6c8d0e1f"
 USER_ID: Final = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 
 _MISSION: Final[JsonObject] = {"mission_id": MISSION_ID}
@@ -137,6 +138,21 @@ COMMANDS: Final[dict[str, JsonObject]] = {
     for message_type, (category, tag, fields) in _COMMANDS.items()
 }
 """A frame of each command, by message type."""
+
+
+EXTENSION: Final[JsonObject] = _frame(
+    "event.deploy",
+    {
+        "category": "deploy",
+        "event": "progress",
+        "deploy_id": DEPLOY_ID,
+        "service": "forge-runner",
+        "rollout": {"updated": 3, "total": 12},
+        "hosts": ["forge-03.example", "forge-04.example", "forge-11.example"],
+        "note": "draining forge-05",
+    },
+)
+"""A frame of an event that an extension adds to the contract."""
 
 
 def to_text(frame: JsonObject) -> str:

@@ -31,6 +31,7 @@ ForgeEvent: TypeAlias = (
     | payloads.ForgeLog
 )
 SystemEvent: TypeAlias = payloads.ServerStatus | payloads.Maintenance | payloads.VersionUpdate
+DeployEvent: TypeAlias = payloads.DeployStarted | payloads.DeployProgress
 SubscriptionCommand: TypeAlias = (
     payloads.Subscribe | payloads.Unsubscribe | payloads.ListSubscriptions
 )
@@ -70,6 +71,11 @@ class EventForge(Outgoing):
 @frozen(kw_only=True)
 class EventSystem(Outgoing):
     payload: SystemEvent
+
+
+@frozen(kw_only=True)
+class EventDeploy(Outgoing):
+    payload: DeployEvent
 
 
 @frozen(kw_only=True)
@@ -166,6 +172,7 @@ ServerMessage: TypeAlias = (
     EventMission
     | EventForge
     | EventSystem
+    | EventDeploy
     | Ack
     | Error
     | AuthResult

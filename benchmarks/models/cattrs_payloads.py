@@ -244,3 +244,28 @@ class GetSessionInfo(SessionCommand):
 @frozen(kw_only=True)
 class Ping(SessionCommand):
     pass
+
+
+@frozen(kw_only=True)
+class Rollout:
+    updated: int
+    total: int
+
+
+@frozen(kw_only=True)
+class DeployEvent:
+    category: Literal["deploy"]
+    deploy_id: UUID
+    service: str
+
+
+@frozen(kw_only=True)
+class DeployStarted(DeployEvent):
+    pass
+
+
+@frozen(kw_only=True)
+class DeployProgress(DeployEvent):
+    rollout: Rollout
+    hosts: tuple[str, ...]
+    note: str | None = None

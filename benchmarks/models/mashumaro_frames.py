@@ -75,6 +75,15 @@ class EventSystem(ServerMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventDeploy(ServerMessage):
+    type: Literal["event.deploy"] = "event.deploy"
+    payload: Annotated[
+        payloads.DeployStarted | payloads.DeployProgress,
+        Discriminator(field="event", include_supertypes=True),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ack(ServerMessage):
     type: Literal["ack"] = "ack"
     payload: payloads.Ack

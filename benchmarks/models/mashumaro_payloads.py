@@ -266,3 +266,29 @@ class GetSessionInfo(SessionCommand):
 @dataclass(frozen=True, kw_only=True)
 class Ping(SessionCommand):
     command: Literal["ping"] = "ping"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout(Base):
+    updated: U32
+    total: U32
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployEvent(Base):
+    category: Literal["deploy"] = "deploy"
+    deploy_id: UUID
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployStarted(DeployEvent):
+    event: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployProgress(DeployEvent):
+    event: Literal["progress"] = "progress"
+    rollout: Rollout
+    hosts: tuple[str, ...]
+    note: str | None = None

@@ -34,6 +34,7 @@ ForgeEvent: TypeAlias = (
     | payloads.ForgeLog
 )
 SystemEvent: TypeAlias = payloads.ServerStatus | payloads.Maintenance | payloads.VersionUpdate
+DeployEvent: TypeAlias = payloads.DeployStarted | payloads.DeployProgress
 
 P = TypeVar("P")
 
@@ -60,6 +61,10 @@ class EventForge(Outgoing[ForgeEvent], tag="event.forge", frozen=True, kw_only=T
 
 
 class EventSystem(Outgoing[SystemEvent], tag="event.system", frozen=True, kw_only=True):
+    pass
+
+
+class EventDeploy(Outgoing[DeployEvent], tag="event.deploy", frozen=True, kw_only=True):
     pass
 
 
@@ -156,6 +161,7 @@ ServerMessage: TypeAlias = (
     EventMission
     | EventForge
     | EventSystem
+    | EventDeploy
     | Ack
     | Error
     | AuthResult

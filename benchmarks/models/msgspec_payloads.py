@@ -35,6 +35,10 @@ def _system() -> Literal["system"]:
     return "system"
 
 
+def _deploy() -> Literal["deploy"]:
+    return "deploy"
+
+
 def _subscription() -> Literal["subscription"]:
     return "subscription"
 
@@ -251,3 +255,24 @@ class GetSessionInfo(SessionCommandBase, tag="get_info", frozen=True, kw_only=Tr
 
 class Ping(SessionCommandBase, tag="ping", frozen=True, kw_only=True):
     pass
+
+
+class Rollout(Base, frozen=True, kw_only=True):
+    updated: U32
+    total: U32
+
+
+class DeployEventBase(Base, tag_field="event", frozen=True, kw_only=True):
+    category: Literal["deploy"] = field(default_factory=_deploy)
+    deploy_id: UUID
+    service: str
+
+
+class DeployStarted(DeployEventBase, tag="started", frozen=True, kw_only=True):
+    pass
+
+
+class DeployProgress(DeployEventBase, tag="progress", frozen=True, kw_only=True):
+    rollout: Rollout
+    hosts: tuple[str, ...]
+    note: str | None = None

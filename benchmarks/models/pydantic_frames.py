@@ -18,6 +18,8 @@ from benchmarks.models.pydantic_payloads import (
     AuthResult,
     Base,
     CancelMission,
+    DeployProgress,
+    DeployStarted,
     Error,
     ForgeCompleted,
     ForgeLog,
@@ -68,6 +70,8 @@ SystemEvent: TypeAlias = Annotated[
     ServerStatus | Maintenance | VersionUpdate, Field(discriminator="event")
 ]
 
+DeployEvent: TypeAlias = Annotated[DeployStarted | DeployProgress, Field(discriminator="event")]
+
 
 class Outgoing(Base, Generic[T, P]):
     id: UUID
@@ -88,6 +92,7 @@ ServerMessage: TypeAlias = Annotated[
     Outgoing[Literal["event.mission"], MissionEvent]
     | Outgoing[Literal["event.forge"], ForgeEvent]
     | Outgoing[Literal["event.system"], SystemEvent]
+    | Outgoing[Literal["event.deploy"], DeployEvent]
     | Outgoing[Literal["ack"], Ack]
     | Outgoing[Literal["error"], Error]
     | Outgoing[Literal["auth_result"], AuthResult]

@@ -238,3 +238,27 @@ class GetSessionInfo(SessionBase):
 
 class Ping(SessionBase):
     command: Literal["ping"] = "ping"
+
+
+class Rollout(Base):
+    updated: U32
+    total: U32
+
+
+class DeployBase(Base):
+    category: Literal["deploy"] = "deploy"
+
+
+class DeployStarted(DeployBase):
+    event: Literal["started"] = "started"
+    deploy_id: UUID
+    service: str
+
+
+class DeployProgress(DeployBase):
+    event: Literal["progress"] = "progress"
+    deploy_id: UUID
+    service: str
+    rollout: Rollout
+    hosts: tuple[str, ...]
+    note: str | None = None

@@ -37,6 +37,8 @@ _TAGS: dict[type, str] = {
     payloads.ServerStatus: "server_status",
     payloads.Maintenance: "maintenance",
     payloads.VersionUpdate: "version_update",
+    payloads.DeployStarted: "started",
+    payloads.DeployProgress: "progress",
     payloads.Subscribe: "subscribe",
     payloads.Unsubscribe: "unsubscribe",
     payloads.ListSubscriptions: "list_subscriptions",
@@ -53,6 +55,7 @@ _TYPES: dict[type, str] = {
     frames.EventMission: "event.mission",
     frames.EventForge: "event.forge",
     frames.EventSystem: "event.system",
+    frames.EventDeploy: "event.deploy",
     frames.Ack: "ack",
     frames.Error: "error",
     frames.AuthResult: "auth_result",
@@ -112,7 +115,8 @@ def _make_converter() -> JsonConverter:
     converter = make_converter(detailed_validation=False, omit_if_default=True)
     converter.register_structure_hook(UUID, lambda value, _: UUID(value))
     converter.register_unstructure_hook(UUID, str)
-    for union in (frames.MissionEvent, frames.ForgeEvent, frames.SystemEvent):
+    events = (frames.MissionEvent, frames.ForgeEvent, frames.SystemEvent, frames.DeployEvent)
+    for union in events:
         configure_tagged_union(union, converter, _TAGS.__getitem__, tag_name="event")
     for union in (frames.SubscriptionCommand, frames.MissionCommand, frames.SessionCommand):
         configure_tagged_union(union, converter, _TAGS.__getitem__, tag_name="command")

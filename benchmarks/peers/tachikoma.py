@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.contestant import Contestant, Decode, Encode, LeftOut
-from tachikoma_proto import Codec, ProtocolError
+from benchmarks.models.tachikoma_extension import deploy
+from tachikoma_proto import Codec, ProtocolError, Registry
 
 
 class Tachikoma:
@@ -58,6 +59,6 @@ def make() -> Contestant:
     """Make the contestant."""
     note = "the compiled engine, and the converter for what it hands back; every fault is reported"
     try:
-        return Tachikoma("tachikoma_proto", note, Codec(accelerated=True))
+        return Tachikoma("tachikoma_proto", note, Codec(Registry([deploy]), accelerated=True))
     except ImportError as error:
         raise LeftOut(f"tachikoma_proto is left out: {error}") from None
