@@ -1,4 +1,4 @@
-"""Help for the tests of an extension: generated messages, and checks of frames.
+"""Help for tests: generated messages, checks of frames, servers without sockets, brokers.
 
 Rules:
 
@@ -28,6 +28,7 @@ from tachikoma_proto.testing.source import Source
 from tachikoma_proto.testing.vectors import check_vectors
 
 if TYPE_CHECKING:
+    from tachikoma_proto.testing.brokers import check_broker
     from tachikoma_proto.testing.round_trip import check_round_trip
     from tachikoma_proto.testing.servers import RecordingSession, connect
     from tachikoma_proto.testing.strategies import Types, envelopes, json_values, messages
@@ -36,6 +37,7 @@ __all__ = [
     "RecordingSession",
     "Source",
     "Types",
+    "check_broker",
     "check_round_trip",
     "check_vectors",
     "connect",
@@ -46,6 +48,7 @@ __all__ = [
 
 _MODULES: Final = {
     "RecordingSession": "servers",
+    "check_broker": "brokers",
     "connect": "servers",
     "check_round_trip": "round_trip",
     "Types": "strategies",
