@@ -54,17 +54,19 @@ export class Connection {
         await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
-    store.setConnection({ status: "connected", lost: [] });
     for (const topic of store.about.topics) this.#wanted.add(topic);
     await this.#subscribeToWanted();
+    if (this.#client.state.status === "connected") {
+      store.setConnection({ status: "connected", lost: [] });
+    }
   }
 
-  /** Subscribes to a topic, now and after every reconnect. */
+  /** Subscribes to a topic; one that the server refuses is forgotten. */
   async watch(topic: string): Promise<void> {
     const isCovered = [...this.#subscribed].some((one) => `${topic}/`.startsWith(`${one}/`));
-    if (!isCovered) this.#wanted.add(topic);
-    await this.#subscribeToWanted();
+    if (!isCovered) await this.#subscribe(topic);
     const isWatched = isCovered || this.#subscribed.has(topic);
+    if (isWatched) this.#wanted.add(topic);
     this.#store.announce(isWatched ? `Watching ${topic}` : `${topic} cannot be watched`);
   }
 
@@ -156,14 +158,18 @@ export class Connection {
 
   async #subscribeToWanted(): Promise<void> {
     for (const topic of this.#wanted) {
-      if (this.#subscribed.has(topic) || this.#client === undefined) continue;
-      this.#subscribed.add(topic);
-      try {
-        void this.#read(await this.#client.subscribe(topic, { resume: true }));
-      } catch (error) {
-        this.#subscribed.delete(topic);
-        this.#store.addProblem(`${topic}: ${describe(error)}`);
-      }
+      if (!this.#subscribed.has(topic)) await this.#subscribe(topic);
+    }
+  }
+
+  async #subscribe(topic: string): Promise<void> {
+    this.#subscribed.add(topic);
+    try {
+      if (this.#client === undefined) throw new ConnectionLostError("not connected");
+      void this.#read(await this.#client.subscribe(topic, { resume: true }));
+    } catch (error) {
+      this.#subscribed.delete(topic);
+      this.#store.addProblem(`${topic}: ${describe(error)}`);
     }
   }
 

@@ -67,6 +67,14 @@ function FindMission({ connection }: { readonly connection: Connection }): VNode
   );
 }
 
+function details({ completed = 0, total, currentSpec, seconds }: Mission): string[] {
+  const found: string[] = [];
+  if (total !== undefined) found.push(`${count(completed)} of ${count(total)} specs`);
+  if (currentSpec) found.push(`spec ${currentSpec}`);
+  if (seconds !== undefined) found.push(`took ${count(seconds)} s`);
+  return found;
+}
+
 function MissionCard(props: { readonly mission: Mission; readonly connection: Connection }): VNode {
   const { mission, connection } = props;
   const name = mission.name ?? `Mission ${short(mission.id)}`;
@@ -84,9 +92,7 @@ function MissionCard(props: { readonly mission: Mission; readonly connection: Co
         <span class="number">{Math.round(percentage)}%</span>
       </div>
       <p class="detail">
-        {mission.total !== undefined && `${count(mission.completed ?? 0)} of ${count(mission.total)} specs`}
-        {mission.currentSpec && ` · spec ${mission.currentSpec}`}
-        {mission.seconds !== undefined && ` · took ${count(mission.seconds)} s`}
+        {details(mission).join(" · ")}
       </p>
       {mission.error !== undefined && <p class="error">{mission.error}</p>}
       <div class="buttons" role="group" aria-label={`Commands for ${name}`}>
