@@ -21,14 +21,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import define
 
 from tachikoma_proto.messages.record import Record
 
 
-@frozen
+@define
 class Batch:
-    """Records that follow each other in a log.
+    """Records that follow each other in a log. Not changed once it is made.
 
     Attributes:
         topic: The log's topic.
@@ -43,7 +43,7 @@ class Batch:
     records: tuple[Record | None, ...]
 
 
-@frozen
+@define
 class Gap:
     """Records of a log may be lost: it was trimmed, or has begun a new life.
 

@@ -49,10 +49,10 @@ class _Log:
         self._sequences: dict[str, int] = {}
 
     def append(self, topic: str, records: Sequence[Record], producer: str, sequence: int) -> None:
-        last = self._sequences.get(producer, 0)
-        new = tuple(records[max(0, last + 1 - sequence) :])
-        if not new:
+        stored = self._sequences.get(producer, 0) + 1 - sequence
+        if stored >= len(records):
             return
+        new = tuple(records) if stored <= 0 else tuple(records[stored:])
         self._sequences[producer] = sequence + len(records) - 1
         self.offset += len(new)
         self.records.extend(new)

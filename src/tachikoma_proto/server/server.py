@@ -3,7 +3,8 @@
 Rules:
 
 * A server belongs to one event loop, and its ``publish`` to that loop's thread.
-* ``close`` ends within a bounded time, whatever handlers and peers do.
+* ``close`` ends within a bounded time, whatever handlers, peers and the broker do.
+* Events go through the broker's logs. Without a broker, they go through one in memory.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import random
 from types import TracebackType
 from typing import Final, Self
 
+from tachikoma_proto.brokers.broker import Broker
+from tachikoma_proto.brokers.memory import MemoryBroker
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.connection.driver import AnyTransport, ConnectionEnd
 from tachikoma_proto.connection.recording import Recorder, RecordTarget
@@ -18,6 +21,7 @@ from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.errors import RegistryError
 from tachikoma_proto.registry.registry import Registry
+from tachikoma_proto.server.broker_driver import BrokerDriver
 from tachikoma_proto.server.connection import (
     Authenticator,
     Callbacks,
@@ -51,6 +55,8 @@ class Server:
             with ``hmac.compare_digest``.
         authenticate_request: Returns who a connection belongs to by its handshake, such as a
             cookie or a header; None if it does not say, and the client has to send a token.
+        broker: Where events go between the processes of a server, such as ``RedisBroker``; one in
+            memory if left out, for this process alone.
         config: The limits of each connection; the defaults if left out.
         metrics: Hooks for what happens.
         may_subscribe: Returns whether a session may have the events of a topic and of all below
@@ -85,6 +91,7 @@ class Server:
         *,
         authenticate: Authenticator | None = None,
         authenticate_request: RequestAuthenticator | None = None,
+        broker: Broker | None = None,
         config: ServerConfig | None = None,
         metrics: Metrics | None = None,
         may_subscribe: MaySubscribe | None = None,
@@ -96,6 +103,8 @@ class Server:
         _check_type("codec", codec, Codec)
         _check_type("dispatcher", dispatcher, Dispatcher)
         _check_type("config", config, ServerConfig)
+        if broker is not None:
+            _check_type("broker", broker, Broker)
         if authenticate is None and authenticate_request is None and config.require_auth:
             raise ValueError(
                 "authentication is required, and there is nothing to authenticate with: "
@@ -112,6 +121,8 @@ class Server:
             asks_permission=may_subscribe is not None,
             announces_subscriptions=on_subscribe is not None,
         )
+        self._has_broker = broker is not None
+        self._broker = BrokerDriver(MemoryBroker() if broker is None else broker, self._hub)
         self._callbacks = Callbacks(
             dispatcher=dispatcher,
             authenticate=authenticate,
@@ -131,7 +142,10 @@ class Server:
         return f"<Server of {len(self._connections)} sessions>"
 
     async def __aenter__(self) -> Self:
-        """Bind the server to the running event loop, and close it when the block ends.
+        """Connect to the broker; the server is closed when the block ends.
+
+        A broker that does not answer is waited for no longer than a moment: the server serves
+        without it, and goes on to try.
 
         Raises:
             RuntimeError: It was closed before, or serves another event loop.
@@ -140,6 +154,7 @@ class Server:
             raise RuntimeError("a server that was closed stays closed: make another one")
         self._bind_loop()
         self._is_entered = True
+        await self._broker.start()
         return self
 
     async def __aexit__(
@@ -184,6 +199,7 @@ class Server:
         """
         _check_handlers(self._callbacks.dispatcher, self.codec.registry)  # some may be new
         self._bind_loop()
+        await self._broker.start()
         limit = self.config.max_connections
         if limit is not None and len(self._connections) >= limit:
             log.warning("refused a connection: there are %d already", limit)
@@ -209,19 +225,22 @@ class Server:
             self._log_end(session, connection.end, duration)
 
     def publish(self, event: Event, /) -> int:
-        """Send an event to every session that subscribed to it.
+        """Send an event to every session that subscribed to it, in all processes of the server.
 
-        It never waits: the event is encoded once, and queued for each session.
+        It never waits: the event is encoded once, and put into the log of its topic. While the
+        broker is away, it waits in an outbox.
 
         Args:
             event: The event.
 
         Returns:
-            For how many sessions it was queued.
+            For how many sessions of this process it was queued at once: 0 where it comes back
+            through a broker.
 
         Raises:
             EncodeError: A peer could not read it, or no category of the registry holds it.
             RegistryError: Its category has no topic.
+            BrokerError: Too many events wait for the broker already, or the server is closed.
             RuntimeError: It is called in another thread than that of the event loop; use
                 ``loop.call_soon_threadsafe`` there.
         """
@@ -230,7 +249,23 @@ class Server:
                 "publish belongs into the thread of the server's event loop; from another one, "
                 "use loop.call_soon_threadsafe(server.publish, event)"
             )
-        return self._hub.publish(event)
+        record = self._hub.record(event)
+        if self._has_broker or self._broker.is_connected:
+            return self._broker.publish(record)
+        return 0  # the log in memory begins with the server, and ends with it
+
+    async def flush(self) -> None:
+        """Wait until all events that were published so far are stored by the broker.
+
+        Raises:
+            BrokerError: The server is closed meanwhile, and some of them will not be.
+        """
+        await self._broker.flush()
+
+    @property
+    def broker_connected(self) -> bool:
+        """Whether events are stored at once, or wait in the outbox until the broker is back."""
+        return self._broker.is_connected
 
     async def close(self, *, timeout: float = 10.0, spread: float = 0.0) -> None:
         """Take no more commands, answer those that came, send what waits, and close.
@@ -272,6 +307,7 @@ class Server:
         await self._wait_ended(self.config.close_timeout + _CANCEL_TIMEOUT)
         for connection in self._connections:
             connection.session.log.error("a handler goes on, although it was cancelled")
+        await self._broker.close(timeout)
         if self._recorder is not None:
             self._recorder.close()
 

@@ -72,6 +72,9 @@ class ServerConfig:
             without an event, if the log has moved on.
         gap_spread: Over how many seconds connections are closed with 1012 when events may have
             been lost, so that their clients do not all come back at once.
+        max_outbox: How many events may wait until the broker has stored them; ``publish`` raises
+            ``BrokerError`` for further ones.
+        max_outbox_bytes: How many bytes they may have.
 
     Raises:
         ValueError: A limit is not a number above zero, or a choice neither True nor False.
@@ -102,6 +105,8 @@ class ServerConfig:
     catch_up_timeout: float = field(default=2.0, validator=_seconds)
     position_interval: float = field(default=30.0, validator=_seconds)
     gap_spread: float = field(default=5.0, validator=_seconds)
+    max_outbox: int = field(default=10_000, validator=_count)
+    max_outbox_bytes: int = field(default=16 * 1024 * 1024, validator=_count)
 
 
 @frozen(kw_only=True)

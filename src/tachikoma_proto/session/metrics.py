@@ -75,6 +75,41 @@ class Metrics:
     def slow_consumer_disconnected(self) -> None:
         """Count a session that was closed because it did not read."""
 
+    def broker_connected(self, is_connected: bool) -> None:
+        """Observe whether a server's broker can be reached.
+
+        Args:
+            is_connected: Whether it can.
+        """
+
+    def broker_lag(self, seconds: float) -> None:
+        """Observe how long an event of this process took through the broker and back.
+
+        Args:
+            seconds: From ``publish`` until it was delivered here.
+        """
+
+    def broker_gap(self, topic: str) -> None:
+        """Count a gap: events of a topic may be lost, and its subscribers have to start anew.
+
+        Args:
+            topic: The category's topic: one of the registry's.
+        """
+
+    def outbox_depth(self, depth: int) -> None:
+        """Observe how many events wait to be stored by the broker.
+
+        Args:
+            depth: How many, after an event was published.
+        """
+
+    def records_dropped(self, count: int) -> None:
+        """Count records of other processes that cannot be read or are of no known event.
+
+        Args:
+            count: How many.
+        """
+
     def error(self, code: str) -> None:
         """Count an error response that was sent, by a server, or received, by a client.
 
