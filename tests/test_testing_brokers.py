@@ -237,9 +237,8 @@ class OpenForAppends(Altered):
     def append(
         self, topic: str, records: Sequence[Record], *, producer: str, sequence: int
     ) -> Awaitable[None] | None:
-        log = self.broker.inner._logs[topic]
-        log.append(topic, records, producer, sequence)
-        return None
+        vars(self.inner)["_is_closed"] = False
+        return self.inner.append(topic, records, producer=producer, sequence=sequence)
 
 
 class OpenForReading(Altered):

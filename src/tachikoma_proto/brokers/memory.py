@@ -45,20 +45,8 @@ class _Log:
         self.epoch = epoch
         self.offset = 0
         self.records: deque[Record] = deque(maxlen=max_records)
-        self.listeners: dict[_MemoryConnection, Deliver] = {}
-        self._sequences: dict[str, int] = {}
-
-    def append(self, topic: str, records: Sequence[Record], producer: str, sequence: int) -> None:
-        stored = self._sequences.get(producer, 0) + 1 - sequence
-        if stored >= len(records):
-            return
-        new = tuple(records) if stored <= 0 else tuple(records[stored:])
-        self._sequences[producer] = sequence + len(records) - 1
-        self.offset += len(new)
-        self.records.extend(new)
-        batch = Batch(topic, self.epoch, self.offset, new)
-        for deliver in tuple(self.listeners.values()):
-            deliver(batch)
+        self.sequences: dict[str, int] = {}
+        self.listeners: tuple[Deliver, ...] = ()
 
 
 class _MemoryConnection(BrokerConnection):
@@ -69,7 +57,8 @@ class _MemoryConnection(BrokerConnection):
 
     async def load(self, topic: str, limit: int) -> Batch:
         log = self._logs[topic]
-        log.listeners[self] = self._deliver
+        if not any(one is self._deliver for one in log.listeners):
+            log.listeners = (*log.listeners, self._deliver)
         first = max(0, len(log.records) - limit)
         return Batch(topic, log.epoch, log.offset, tuple(log.records)[first:])
 
@@ -78,12 +67,23 @@ class _MemoryConnection(BrokerConnection):
     ) -> None:
         if self._is_closed:
             raise BrokerError("the connection is closed")
-        self._logs[topic].append(topic, records, producer, sequence)
+        log = self._logs[topic]
+        stored = log.sequences.get(producer, 0) + 1 - sequence
+        if stored > 0:
+            records = records[stored:]
+        if not records:
+            return
+        log.sequences[producer] = sequence + max(0, stored) + len(records) - 1
+        log.offset += len(records)
+        log.records.extend(records)
+        batch = Batch(topic, log.epoch, log.offset, tuple(records))
+        for deliver in log.listeners:
+            deliver(batch)
 
     def receive(self) -> None:
         """Nothing is to be done: who appends records delivers them."""
 
     async def close(self) -> None:
         for log in self._logs.values():
-            log.listeners.pop(self, None)
+            log.listeners = tuple(one for one in log.listeners if one is not self._deliver)
         self._is_closed = True

@@ -308,9 +308,8 @@ class BrokerDriver:
     def _take(self, what: Batch | Gap) -> None:
         """Take in what a log got."""
         topic = what.topic
-        loading = self._loading.get(topic)
-        if loading is not None:
-            loading.append(what)
+        if topic in self._loading:
+            self._loading[topic].append(what)
         elif isinstance(what, Batch):
             if not self._is_immediate:
                 self._note_returned(what)

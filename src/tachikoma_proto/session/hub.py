@@ -195,6 +195,8 @@ class Hub:
         known = log.offset - offset + len(records)
         if epoch != log.epoch or known < 0:
             return None
+        if known == 0 and len(records) == 1:
+            return self._deliver(log, records[0])
         return sum([self._deliver(log, record) for record in records[known:]])
 
     def _deliver(self, log: TopicLog, record: Record | None) -> int:
@@ -213,14 +215,11 @@ class Hub:
                 if resuming:
                     more = log.with_position(text, log.offset)
                     positioned = (more, size + len(more) - len(text), EVENT)
-                    count = sum(
-                        [
-                            session.push(positioned if session in resuming else frame)
-                            for session in receivers
-                        ]
-                    )
+                    for session in receivers:
+                        count += session.push(positioned if session in resuming else frame)
                 else:
-                    count = sum([session.push(frame) for session in receivers])
+                    for session in receivers:
+                        count += session.push(frame)
         if log.waiters:
             log.wake()
         return count
