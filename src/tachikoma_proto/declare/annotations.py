@@ -320,11 +320,13 @@ def _fields_of(cls: type, scalars: Scalars) -> tuple[RecordField, ...]:
 def _resolve(cls: type, where: str) -> None:
     """Evaluate the annotations of a class in place, as ``attrs.resolve_types`` does."""
     for attribute in attrs.fields(cls):
-        owner = next(
-            (base for base in cls.__mro__ if attribute.name in inspect.get_annotations(base)), cls
-        )
-        resolved = evaluate(attribute.type, owner, where)
-        object.__setattr__(attribute, "type", resolved)
+        if _is_deferred(attribute.type):
+            owner = next(
+                (base for base in cls.__mro__ if attribute.name in inspect.get_annotations(base)),
+                cls,
+            )
+            resolved = evaluate(attribute.type, owner, where)
+            object.__setattr__(attribute, "type", resolved)
     cls.__attrs_types_resolved__ = cls  # type: ignore[attr-defined]
 
 

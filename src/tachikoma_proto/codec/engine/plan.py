@@ -306,5 +306,5 @@ def _opening(tags: Any) -> str:
     return "{" + ",".join(f"{_quote(name)}:{_quote(tag)}" for name, tag in tags.items())
 
 
-def _quote(value: str | int) -> str:
-    return json.dumps(value, ensure_ascii=False)
+_quote: Final = json.JSONEncoder(ensure_ascii=False).encode
+"""Writes a name, or a value of an enum or a ``Literal``, as it stands in a frame."""
