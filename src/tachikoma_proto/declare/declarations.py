@@ -12,10 +12,9 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar, get_args, get_origin
 
-from attrs import frozen
-
 from tachikoma_proto.declare.annotations import evaluate, name_of, unaliased
 from tachikoma_proto.declare.bases import Command, Response
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.errors import RegistryError
 
 EVENT_PREFIX: Final = "event."

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import attrs
-from attrs import frozen
 
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.errors import RegistryError
 
 __all__ = ["F32", "U32", "U64", "FloatRange", "IntRange", "Json", "is_secret", "masked", "secret"]

@@ -17,7 +17,8 @@ from functools import reduce
 from typing import Any, Final
 
 import attrs
-from attrs import frozen
+
+from tachikoma_proto.declare.frozen import frozen
 
 
 @frozen(kw_only=True)

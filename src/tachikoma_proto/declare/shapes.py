@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Final, TypeAlias, get_origin
 from uuid import UUID
 
 import attrs
-from attrs import frozen
 
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.wire.formats import STANDARD, format_timestamp
 from tachikoma_proto.wire.json_values import find_json_faults, is_finite
 from tachikoma_proto.wire.paths import is_text

@@ -3,11 +3,12 @@
 from typing import Never, TypeAlias
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from tachikoma_proto.declare.bases import Command, Event
 from tachikoma_proto.declare.declarations import Sender
 from tachikoma_proto.declare.field_types import secret
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.messages.categories import mission, session, subscription
 from tachikoma_proto.messages.envelope import Position
 from tachikoma_proto.messages.responses import (

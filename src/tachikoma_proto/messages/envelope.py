@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from attrs import field, frozen, validators
+from attrs import field, validators
 
 from tachikoma_proto.declare.bases import Message
 from tachikoma_proto.declare.field_types import U64
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.wire.formats import new_uuid, utc_now
 
 P = TypeVar("P", covariant=True)

@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from attrs import frozen
-
 from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.declare.field_types import F32, U32, U64
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.messages.categories import forge, mission, system
 from tachikoma_proto.wire.formats import read_text_time
 

@@ -4,10 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 import attrs
-from attrs import frozen
 
 from tachikoma_proto.declare.bases import Response
 from tachikoma_proto.declare.field_types import F32, U32, Json
+from tachikoma_proto.declare.frozen import frozen
 from tachikoma_proto.errors import CommandError, ProtocolError
 from tachikoma_proto.messages.categories import mission, protocol, session, subscription
 from tachikoma_proto.messages.envelope import Position

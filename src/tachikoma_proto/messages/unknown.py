@@ -10,9 +10,8 @@ Rules:
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from tachikoma_proto.declare.field_types import Json
+from tachikoma_proto.declare.frozen import frozen
 
 
 @frozen(kw_only=True)
