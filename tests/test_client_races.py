@@ -1,6 +1,7 @@
 """A client whose connections come, go and are in between: nothing hangs, nothing is left."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,6 +113,29 @@ class TestWaitingRequests:
             await until(lambda: network.now.closed)
             with pytest.raises(TimeoutError, match=r"no connection within .* Ping was not sent"):
                 await client.request(tp.Ping(), timeout=0.02)
+
+
+class TestABlockedEventLoop:
+    @live
+    async def test_ends_no_request_whose_answer_came_in_time(self) -> None:
+        network = Network()
+        async with client_of(network) as client:
+            asked = asyncio.create_task(client.request(tp.Ping(), timeout=0.05))
+            await asyncio.sleep(0)
+            time.sleep(0.1)
+            assert isinstance(await asked, tp.PongResponse)
+
+    @live
+    async def test_ends_no_attempt_to_connect_that_was_answered_in_time(self) -> None:
+        network = Network()
+        config = tp.ClientConfig(open_timeout=0.05)
+        client = client_of(network, config, token="t")
+        entering = asyncio.create_task(client.__aenter__())
+        await asyncio.sleep(0)
+        time.sleep(0.1)
+        await entering
+        assert client.state == "connected"
+        await client.close()
 
 
 class TestClosing:

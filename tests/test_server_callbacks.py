@@ -67,6 +67,13 @@ async def accept(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
     return tp.AckResponse.ok()
 
 
+async def cancelled(*_: object) -> Any:
+    """Wait for something that is cancelled, as a pool of connections may do to its users."""
+    waiting = asyncio.get_running_loop().create_future()
+    waiting.cancel()
+    await waiting
+
+
 class TestMiddleware:
     @live
     async def test_runs_around_handlers_in_the_order_of_registration(self) -> None:
@@ -331,6 +338,25 @@ class TestPermissions:
         await peer.end()
 
     @live
+    async def test_whose_lookup_is_cancelled_cost_nobody_a_subscription(self) -> None:
+        is_broken = False
+
+        async def may_subscribe(session: tp.Session, topic: str) -> bool:
+            if is_broken:
+                await cancelled()
+            return True
+
+        peer = Peer(make_server(may_subscribe=may_subscribe))
+        assert (await peer.request(tp.Authenticate(token=TOKEN))).authenticated
+        assert await peer.request(tp.Subscribe(topic="missions")) == tp.AckResponse.ok()
+        is_broken = True
+        assert await peer.request(tp.Subscribe(topic="system")) == INTERNAL_ERROR
+        assert await peer.request(tp.Authenticate(token=TOKEN)) == INTERNAL_ERROR
+        listed = await peer.request(tp.ListSubscriptions())
+        assert listed == tp.SubscriptionListResponse(subscriptions=("missions",))
+        await peer.end()
+
+    @live
     async def test_may_be_refused_in_the_words_of_the_server(self) -> None:
         async def may_subscribe(session: tp.Session, topic: str) -> bool:
             raise ExceptionGroup("lookup", [tp.CommandError("busy", "try later")])
@@ -404,6 +430,18 @@ class TestSnapshots:
         assert "on_subscribe failed" in caplog.text
         await peer.end()
 
+    @live
+    async def test_that_are_cancelled_leave_the_subscription(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = make_server(config=OPEN, on_subscribe=cancelled)
+        peer = Peer(server)
+        assert await peer.request(tp.Subscribe(topic="missions")) == tp.AckResponse.ok()
+        assert server.publish(STARTED) == 1
+        assert await peer.receive() == STARTED
+        assert "on_subscribe failed" in caplog.text
+        await peer.end()
+
 
 class TestSessions:
     @live
@@ -453,6 +491,54 @@ class TestSessions:
         peer = Peer(make_server(config=OPEN, session_lifespan=lifespan))
         await peer.end()
         assert "session_lifespan failed when it was left" in caplog.text
+
+    @pytest.mark.parametrize("at_the_end", [False, True])
+    @live
+    async def test_end_although_what_their_lifespan_waits_for_is_cancelled(
+        self, caplog: pytest.LogCaptureFixture, at_the_end: bool
+    ) -> None:
+        @asynccontextmanager
+        async def lifespan(session: tp.Session) -> AsyncIterator[None]:
+            if not at_the_end:
+                await cancelled()
+            yield
+            await cancelled()
+
+        peer = Peer(make_server(config=OPEN, session_lifespan=lifespan))
+        if at_the_end:
+            await peer.end()
+        else:
+            assert await peer.closed() == (1011, "internal error")
+        assert "session_lifespan failed when it was" in caplog.text
+
+    @pytest.mark.parametrize("at_the_end", [False, True])
+    @live
+    async def test_end_with_the_server_although_their_lifespan_does_not(
+        self, at_the_end: bool
+    ) -> None:
+        was_cancelled = False
+
+        @asynccontextmanager
+        async def lifespan(session: tp.Session) -> AsyncIterator[None]:
+            nonlocal was_cancelled
+            try:
+                if not at_the_end:
+                    await asyncio.Event().wait()
+                yield
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                was_cancelled = True
+                raise
+
+        config = tp.ServerConfig(require_auth=False, close_timeout=0.1)
+        server = make_server(config=config, session_lifespan=lifespan)
+        peer = Peer(server)
+        await until(lambda: server.sessions)
+        await asyncio.sleep(0.01)
+        await server.close(timeout=0.05)
+        assert not server.sessions
+        assert was_cancelled
+        assert (await peer.closed())[0] == 1001
 
     @live
     async def test_are_limited_in_number(self) -> None:
@@ -568,6 +654,14 @@ class TestHandshakes:
         assert await peer.closed() == (1011, "internal error")
         assert "authenticate_request failed: KeyError" in caplog.text
         assert TOKEN not in caplog.text
+
+    @live
+    async def test_whose_lookup_is_cancelled_close_the_connection(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        peer = Peer(make_server(authenticate_request=cancelled))
+        assert await peer.closed() == (1011, "internal error")
+        assert "authenticate_request failed: what it waited for was cancelled" in caplog.text
 
     @live
     async def test_whose_identity_has_expired_are_none(self) -> None:
@@ -748,6 +842,35 @@ class TestClosing:
 
 
 class TestBlockedEventLoops:
+    @live
+    async def test_do_not_end_a_check_that_was_done_in_time(self) -> None:
+        async def authenticate(token: str) -> tp.Identity:
+            await asyncio.sleep(0.02)
+            return tp.Identity(USER)
+
+        async def may_subscribe(session: tp.Session, topic: str) -> bool:
+            await asyncio.sleep(0.02)
+            return True
+
+        async def handle(_: tp.StartMission, __: tp.Session) -> tp.AckResponse:
+            await asyncio.sleep(0.02)
+            return tp.AckResponse.ok()
+
+        config = tp.ServerConfig(auth_timeout=0.1, handler_timeout=0.1)
+        server = make_server(
+            dispatcher_of(handle), config, authenticate=authenticate, may_subscribe=may_subscribe
+        )
+        peer = Peer(server)
+        answers = []
+        for command in (tp.Authenticate(token=TOKEN), tp.Subscribe(topic="missions"), START):
+            await peer.send(command)
+            await asyncio.sleep(0.01)
+            time.sleep(0.2)
+            answers.append(await peer.receive())
+        assert answers[0].authenticated
+        assert answers[1:] == [tp.AckResponse.ok(), tp.AckResponse.ok()]
+        await peer.end()
+
     @live
     async def test_refuse_no_token_that_came_in_time(self) -> None:
         peer = Peer(make_server(config=tp.ServerConfig(auth_timeout=0.05)))

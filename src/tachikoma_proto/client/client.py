@@ -20,6 +20,7 @@ from tachikoma_proto.client.streams import (
 )
 from tachikoma_proto.client.subscriptions import Subscriptions
 from tachikoma_proto.codec.codec import Codec
+from tachikoma_proto.connection.deadlines import patient_timeout
 from tachikoma_proto.connection.driver import AnyTransport
 from tachikoma_proto.connection.recording import Recorder, RecordTarget
 from tachikoma_proto.declare.bases import Command, Event, R
@@ -176,7 +177,7 @@ class Client:
         reconnector, subscriptions, _ = self._entered()
         name, is_sent = type(command).__qualname__, False
         try:
-            async with asyncio.timeout(seconds):
+            async with patient_timeout(seconds):
                 connection = await reconnector.connection()
                 is_sent = True
                 response = await connection.request(command)
@@ -386,7 +387,7 @@ def connect(
         log.warning("the token is sent over a connection that is not encrypted: use wss://")
     chosen = {
         "max_size": codec.max_size,
-        "open_timeout": config.open_timeout,
+        "open_timeout": None,  # the client's own covers it
         "close_timeout": config.close_timeout / 4,  # the last of the times that the driver takes
         "ping_interval": None,  # the session's own keepalive is seen by the server, too
         "logger": _transport_log,

@@ -23,6 +23,7 @@ from tachikoma_proto.client.streams import EventStreams, Reconnected
 from tachikoma_proto.client.subscriptions import Subscriptions
 from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.connection.backoff import delays
+from tachikoma_proto.connection.deadlines import patient_timeout
 from tachikoma_proto.connection.driver import AnyTransport
 from tachikoma_proto.errors import ConnectionLostError, RemoteError
 from tachikoma_proto.messages.commands import Authenticate
@@ -222,7 +223,7 @@ class Reconnector:
         """Open a connection, authenticate, and subscribe to what is wanted."""
         seconds = self._config.open_timeout
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with patient_timeout(seconds) as limit:
                 transport: AnyTransport = await _called(
                     self._open_transport, "the opening of the connection"
                 )
@@ -230,7 +231,7 @@ class Reconnector:
                 try:
                     await self._authenticate(connection)
                     topics = await self._subscriptions.restore(
-                        connection, lambda: limit.reschedule(self._loop.time() + seconds)
+                        connection, lambda: limit.restart(seconds)
                     )
                     self._use(connection)
                 except BaseException:
@@ -301,7 +302,7 @@ class Reconnector:
                 return
             await asyncio.sleep(max(left - _LEAD, left * 0.8, _SHORTEST))
             try:
-                async with asyncio.timeout(self._config.open_timeout):
+                async with patient_timeout(self._config.open_timeout):
                     await self._authenticate(connection)
             except ConnectionLostError:
                 return

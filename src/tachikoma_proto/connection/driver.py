@@ -26,6 +26,7 @@ from typing import Any, Final, Generic, TypeAlias
 
 from attrs import frozen
 
+from tachikoma_proto.connection.deadlines import TURNS
 from tachikoma_proto.session.base import (
     INTERNAL_ERROR,
     NORMAL,
@@ -37,9 +38,6 @@ from tachikoma_proto.transports.transport import CallbackTransport, Transport
 from tachikoma_proto.wire.json_reader import Frame
 
 AnyTransport: TypeAlias = Transport | CallbackTransport
-
-_TURNS: Final = 16
-"""How many turns of the event loop a frame may need from the socket to the session."""
 
 _MAX_TURNS: Final = 200
 """After how many turns a deadline is judged even if frames still arrive."""
@@ -407,13 +405,13 @@ class ConnectionDriver(Generic[E]):
         if self._session.next_timeout > self._time():
             self._schedule()
         elif self._judging is None:
-            self._judge_after(_TURNS, self._frames_read, _MAX_TURNS)
+            self._judge_after(TURNS, self._frames_read, _MAX_TURNS)
 
     def _judge_after(self, turns: int, frames_read: int, turns_left: int) -> None:
         """Handle a timeout once no frame has arrived for some turns of the event loop."""
         self._judging = None
         if self._frames_read != frames_read:
-            turns, frames_read = _TURNS, self._frames_read
+            turns, frames_read = TURNS, self._frames_read
         if turns > 0 and turns_left > 0:
             self._judging = self._loop.call_soon(
                 self._judge_after, turns - 1, frames_read, turns_left - 1

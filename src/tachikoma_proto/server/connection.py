@@ -15,12 +15,13 @@ import asyncio
 import inspect
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 
+from tachikoma_proto.connection.deadlines import patient_timeout
 from tachikoma_proto.connection.driver import (
     AnyTransport,
     ConnectionDriver,
@@ -60,6 +61,9 @@ SessionLifespan: TypeAlias = Callable[[Session], AbstractAsyncContextManager[Any
 """Returns a context manager that is entered when a connection opens, and left when it ended."""
 
 CommandMessage: TypeAlias = IncomingMessage[Command[Any]]
+
+A = TypeVar("A")
+"""What a client shows to say who it is: a token, a handshake."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -119,6 +123,7 @@ class Connection:
         self._waiting: deque[CommandMessage] = deque()
         self._has_capacity = asyncio.Event()
         self._extra_tasks: set[asyncio.Task[None]] = set()
+        self._lifespan = _Lifespan(session, callbacks.session_lifespan)
         self._is_cancelled = False
         # Not at once: it may be called while an event is on its way to the sessions.
         session.on_subscribed = lambda event: loop.call_soon(self._on_subscribed, event)
@@ -135,7 +140,7 @@ class Connection:
             request: The handshake, if the transport knows it.
         """
         await self._authenticate_request(request)
-        async with _Lifespan(self.session, self._callbacks.session_lifespan):
+        async with self._lifespan:
             await self._drive()
 
     async def _drive(self) -> None:
@@ -169,8 +174,9 @@ class Connection:
             self.session.fail(self._waiting.popleft().id)
 
     def abort(self) -> None:
-        """Close the connection at once, and cancel its handlers."""
+        """Close the connection at once, and cancel what of the user's still runs for it."""
         self.cancel_handlers()
+        self._lifespan.cancel()
         self.session.abort(GOING_AWAY, "the server shuts down")
 
     # Session events.
@@ -287,12 +293,13 @@ class Connection:
 
     async def _in_time(self, response: Awaitable[Response]) -> Response:
         seconds = self._config.handler_timeout
-        timeout = asyncio.timeout(seconds)
+        assert seconds is not None, "there is no limit"
+        limit = patient_timeout(seconds)
         try:
-            async with timeout:
+            async with limit:
                 return await response
         except TimeoutError:
-            if timeout.expired():
+            if limit.expired:
                 raise _Misused(f"it took longer than {seconds} s") from None
             raise
 
@@ -339,7 +346,7 @@ class Connection:
         try:
             identity = None
             if request is not None:
-                identity = await self._identify(authenticate(request))
+                identity = await self._identify(authenticate, request)
         except Exception as error:  # noqa: BLE001 - logged
             session.log.error("authenticate_request failed: %s", _reason(error))
             session.abort(INTERNAL_ERROR, "internal error")
@@ -357,12 +364,9 @@ class Connection:
         try:
             identity = None
             if self._callbacks.authenticate is not None:
-                identity = await self._identify(self._callbacks.authenticate(request.token))
+                identity = await self._identify(self._callbacks.authenticate, request.token)
             review = session.authenticated(request.message_id, identity, self._time())
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
-                raise
+        except Exception as error:  # noqa: BLE001 - logged
             refusal = _refusal(error)
             if refusal is not None:
                 session.refuse(refusal, request.message_id)
@@ -373,11 +377,15 @@ class Connection:
             if review is not None:
                 await self._decide_reauthentication(review)
 
-    async def _identify(self, checking: object) -> Identity | None:
-        if not inspect.isawaitable(checking):
-            raise _Misused("it has to be a coroutine function")
-        async with asyncio.timeout(self._config.auth_timeout):
-            identity: object = await checking
+    async def _identify(
+        self, authenticate: Callable[[A], Awaitable[Identity | None]], shown: A
+    ) -> Identity | None:
+        with _cancellation_is_failure():
+            checking: object = authenticate(shown)
+            if not inspect.isawaitable(checking):
+                raise _Misused("it has to be a coroutine function")
+            async with patient_timeout(self._config.auth_timeout):
+                identity: object = await checking
         if identity is None or isinstance(identity, Identity):
             return identity
         raise _Misused(f"it has to return an Identity or None, not {type(identity).__name__}")
@@ -409,10 +417,11 @@ class Connection:
 
     async def _is_allowed(self, topic: str) -> bool:
         assert self._callbacks.may_subscribe is not None, "nobody can answer"
-        allowed: object = self._callbacks.may_subscribe(self.session, topic)
-        if inspect.isawaitable(allowed):
-            async with asyncio.timeout(self._config.auth_timeout):
-                allowed = await allowed
+        with _cancellation_is_failure():
+            allowed: object = self._callbacks.may_subscribe(self.session, topic)
+            if inspect.isawaitable(allowed):
+                async with patient_timeout(self._config.auth_timeout):
+                    allowed = await allowed
         if not isinstance(allowed, bool):
             raise TypeError(f"may_subscribe returns True or False, not {type(allowed).__name__}")
         return allowed
@@ -429,9 +438,10 @@ class Connection:
         assert self._callbacks.on_subscribe is not None, "nobody wants to know"
         current.set((None, self.session))
         try:
-            calling = self._callbacks.on_subscribe(self.session, topic)
-            if inspect.isawaitable(calling):
-                await calling
+            with _cancellation_is_failure():
+                calling = self._callbacks.on_subscribe(self.session, topic)
+                if inspect.isawaitable(calling):
+                    await calling
         except Exception:
             self.session.log.exception("on_subscribe failed")
         finally:
@@ -445,14 +455,30 @@ class _Lifespan:
         self._session = session
         self._lifespan = lifespan
         self._manager: AbstractAsyncContextManager[Any] | None = None
+        self._limit: asyncio.Timeout | None = None
+
+    def cancel(self) -> None:
+        """Wait no longer for it to be entered or left."""
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def _cancellable(self) -> AsyncIterator[None]:
+        try:
+            with _cancellation_is_failure():
+                async with asyncio.timeout(None) as self._limit:
+                    yield
+        finally:
+            self._limit = None
 
     async def __aenter__(self) -> None:
         if self._lifespan is None or self._session.closing is not None:
             return
         current.set((None, self._session))
         try:
-            manager = self._lifespan(self._session)
-            await manager.__aenter__()
+            async with self._cancellable():
+                manager = self._lifespan(self._session)
+                await manager.__aenter__()
         except Exception:
             self._session.log.exception("session_lifespan failed when it was entered")
             self._session.abort(INTERNAL_ERROR, "internal error")
@@ -463,11 +489,28 @@ class _Lifespan:
         if self._manager is None:
             return
         try:
-            await self._manager.__aexit__(*error)
+            async with self._cancellable():
+                await self._manager.__aexit__(*error)
         except Exception as failure:
             if failure is error[1]:  # the connection's own failure, which passes through
                 return
             self._session.log.exception("session_lifespan failed when it was left")
+
+
+@contextmanager
+def _cancellation_is_failure() -> Iterator[None]:
+    """Take it as an error like others if what a function of the user waited for was cancelled.
+
+    If this task itself is cancelled, it is not.
+    """
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task else 0
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > cancellations:
+            raise
+        raise _Misused("what it waited for was cancelled") from error
 
 
 def _refusal(error: BaseException) -> ProtocolError | CommandError | None:
