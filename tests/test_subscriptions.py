@@ -393,6 +393,6 @@ def test_the_subscription_index_finds_the_same_sessions_as_a_search(
     for name, held in model.items():
         assert set(index.topics_of(name)) == set(held)
         index.discard(name)
-    assert not index._unfiltered
-    assert not index._filtered
+    assert not index._plain.by_topic
+    assert not index._positioned.by_topic
     assert not index._subscriptions

@@ -16,6 +16,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
+from math import inf
 from typing import Final, Protocol, TypeAlias
 
 from tachikoma_proto.messages.envelope import Position
@@ -72,6 +73,7 @@ class TopicLog:
         self._replay_size = config.replay_bytes
         self._kept: deque[Kept] = deque()
         self._size = 0
+        self._trim_at = -inf
         self._with_position: dict[int, QueuedFrame] = {}
         self.epoch = self._member = ""
         self.offset = 0
@@ -123,15 +125,11 @@ class TopicLog:
             size: The size of its frame in bytes.
         """
         now = self._time()
-        self.offset += 1
         kept = self._kept
         kept.append((record, size, now))
-        self._size += size
-        if (
-            len(kept) > self._max_count
-            or self._size > self._max_size
-            or now - kept[0][2] > self._max_age
-        ):
+        self.offset += 1
+        self._size = total = self._size + size
+        if total > self._max_size or len(kept) > self._max_count or now > self._trim_at:
             self._trim(now)
 
     def wake(self) -> None:
@@ -201,6 +199,7 @@ class TopicLog:
         ):
             self._with_position.pop(self.offset - len(kept) + 1, None)
             self._size -= kept.popleft()[1]
+        self._trim_at = kept[0][2] + self._max_age if kept else now + self._max_age
 
 
 def _member(topic: str, epoch: str) -> str:

@@ -208,18 +208,16 @@ class Hub:
             text = record.frame
             size = size_of(text)
             log.append(record, size)
-            receivers = self.index.receivers_of(record)
-            if receivers:
+            plain, positioned = self.index.receivers_of(record)
+            if plain:
                 frame = (text, size, EVENT)
-                resuming = self.index.resuming(log.topic)
-                if resuming:
-                    more = log.with_position(text, log.offset)
-                    positioned = (more, size + len(more) - len(text), EVENT)
-                    for session in receivers:
-                        count += session.push(positioned if session in resuming else frame)
-                else:
-                    for session in receivers:
-                        count += session.push(frame)
+                for session in plain:
+                    count += session.push(frame)
+            if positioned:
+                more = log.with_position(text, log.offset)
+                frame = (more, size + len(more) - len(text), EVENT)
+                for session in positioned:
+                    count += session.push(frame)
         if log.waiters:
             log.wake()
         return count

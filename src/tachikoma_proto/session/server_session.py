@@ -666,7 +666,7 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         """Tell how far the logs are of which the client asked for positions, where it is due."""
         is_due, self._following.position_deadline = self._following.position_deadline != _UNSET, inf
         for topic in tuple(self._following.told):
-            if self not in self.context.index.resuming(topic):
+            if not self.context.index.gets_positions(self, topic):
                 del self._following.told[topic]
             elif is_due and self._held_events is None:
                 self._tell_position(self._log_of(topic))

@@ -36,13 +36,12 @@ from tachikoma_proto.registry.topic_keys import KeyOf, KeyParser, key_parser, ke
 S = TypeVar("S", bound=Hashable)
 """Who subscribes: a connection's session, a queue, a name."""
 
-K = TypeVar("K", bound=Hashable)
 
-Narrowing: TypeAlias = tuple[object, ...]
-"""What an event must have for a filter to let it pass: a value for each field in ``FILTERED``,
-then ``category.tag``; None where anything will do."""
+Values: TypeAlias = tuple[int | None, ...]
+"""Values of the fields in ``FILTERED``, None where anything will do. A UUID is its integer here,
+which is found faster."""
 
-_EVERYTHING: Final[frozenset[Narrowing]] = frozenset({(None,) * (len(FILTERED) + 1)})
+_ANY: Final[Values] = (None,) * len(FILTERED)
 
 _MAX_UNKNOWN_TYPES: Final = 100
 """How many event types that the registry does not hold a filter may name."""
@@ -73,13 +72,15 @@ class Subscription:
 
     Attributes:
         topic: The topic, in the form that events have it.
-        narrowings: What an event must have, in one of these ways.
+        values: What an event must have in the fields that filters can ask for.
+        types: Which types it may have, each ``category.tag``; None where any will do.
         start: After which offset of the topic's log its events come, or came.
         resumes: Whether it asked for positions.
     """
 
     topic: str
-    narrowings: frozenset[Narrowing]
+    values: Values = _ANY
+    types: frozenset[str] | None = None
     start: int = 0
     resumes: bool = False
 
@@ -93,9 +94,66 @@ class Subscription:
         topic = self.topic
         if topic != record.topic and topic not in _topics(record.topic, record.key):
             return False
-        return self.narrowings is _EVERYTHING or not self.narrowings.isdisjoint(
-            _narrowings(record.values, record.type)
+        if self.types is not None and record.type not in self.types:
+            return False
+        return self.values == _ANY or all(
+            wanted is None or (value is not None and value.int == wanted)
+            for wanted, value in zip(self.values, record.values, strict=True)
         )
+
+
+class _Table(Generic[S]):
+    """Subscribers, found by what an event has."""
+
+    def __init__(self) -> None:
+        # topic → type → values → subscribers, a dict to keep their order
+        self.by_topic: dict[str, dict[str | None, dict[Values, dict[S, None]]]] = {}
+
+    def add(self, subscriber: S, subscription: Subscription) -> None:
+        """Add a subscriber under all that its subscription asks for."""
+        for event_type in _types_of(subscription):
+            by_type = self.by_topic.setdefault(subscription.topic, {})
+            by_values = by_type.setdefault(event_type, {})
+            by_values.setdefault(subscription.values, {})[subscriber] = None
+
+    def remove(self, subscriber: S, subscription: Subscription) -> None:
+        """Remove a subscriber, and the entries that are empty then."""
+        topic, values = subscription.topic, subscription.values
+        for event_type in _types_of(subscription):
+            by_type = self.by_topic[topic]
+            by_values = by_type[event_type]
+            del by_values[values][subscriber]
+            if not by_values[values]:
+                del by_values[values]
+            if not by_values:
+                del by_type[event_type]
+            if not by_type:
+                del self.by_topic[topic]
+
+    def find(self, record: Record) -> Collection[S]:
+        """Return the subscribers that get the event of a record, each once."""
+        found = []
+        combinations = None
+        for topic in _topics(record.topic, record.key):
+            by_type = self.by_topic.get(topic)
+            if by_type is None:
+                continue
+            for event_type in (None, record.type):
+                by_values = by_type.get(event_type)
+                if by_values is None:
+                    continue
+                if len(by_values) == 1 and _ANY in by_values:
+                    found.append(by_values[_ANY])
+                    continue
+                if combinations is None:
+                    combinations = _combinations(record.values)
+                found += [by_values[values] for values in combinations if values in by_values]
+        if len(found) == 1:
+            return list(found[0])
+        merged: dict[S, None] = {}
+        for subscribers in found:
+            merged |= subscribers
+        return merged
 
 
 class SubscriptionIndex(Generic[S]):
@@ -128,10 +186,9 @@ class SubscriptionIndex(Generic[S]):
             if route.parse_key is not None:
                 self._key_parsers.setdefault(route.topic, []).append(route.parse_key)
         self._event_types = {f"{event.category}.{event.tag}" for event in events}
-        # topic → subscribers, a dict to keep their order
-        self._unfiltered: dict[str, dict[S, None]] = {}
-        # topic → narrowing → subscribers
-        self._filtered: dict[str, dict[Narrowing, dict[S, None]]] = {}
+        # Who gets positions stands apart, so that publishing need not ask each of them.
+        self._plain: _Table[S] = _Table()
+        self._positioned: _Table[S] = _Table()
         self._subscriptions: dict[S, dict[str, Subscription]] = {}
         # topic of a log → how many subscriptions with positions each subscriber has in it
         self._resuming: dict[str, dict[S, int]] = {topic: {} for topic in self._categories}
@@ -165,13 +222,14 @@ class SubscriptionIndex(Generic[S]):
             if any(subscription.log == log for subscription in own.values())
         ]
 
-    def resuming(self, log: str) -> Mapping[S, int]:
-        """Return who gets positions with the events of a log, which changes as they subscribe.
+    def gets_positions(self, subscriber: S, log: str) -> bool:
+        """Return whether a subscriber gets positions with the events of a log.
 
         Args:
+            subscriber: The subscriber.
             log: The topic of a category.
         """
-        return self._resuming[log]
+        return subscriber in self._resuming[log]
 
     def canonical(self, topic: str) -> str:
         """Return a topic in the form that events have it, whatever form its UUID is written in.
@@ -208,10 +266,23 @@ class SubscriptionIndex(Generic[S]):
 
         Raises:
             CommandError: No event can ever go to the topic; the code is ``not_found``. Or the
-                filters name too many event types that the registry does not hold.
+                filters are not what their fields hold, or name too many event types that the
+                registry does not hold.
         """
         topic = self.canonical(topic)
-        return Subscription(topic, self._narrow(topic, filters), start, resumes)
+        if filters is None:
+            return Subscription(topic, start=start, resumes=resumes)
+        given = [getattr(filters, name) for name in FILTERED]
+        names = filters.event_types
+        if not all(value is None or isinstance(value, UUID) for value in given) or not all(
+            isinstance(name, str) for name in names or ()
+        ):
+            raise CommandError("invalid_message", "the filters are not what their fields hold")
+        values = tuple([None if value is None else value.int for value in given])
+        types = None
+        if names is not None:
+            types = self._types(self._categories[topic.partition("/")[0]], names)
+        return Subscription(topic, values, types, start, resumes)
 
     def add(
         self,
@@ -235,17 +306,14 @@ class SubscriptionIndex(Generic[S]):
             CommandError: As for ``select``.
         """
         subscription = self.select(topic, filters, start=start, resumes=resumes)
-        topic, log = subscription.topic, subscription.log
-        self._remove_subscriber(subscriber, topic)
-        self._subscriptions.setdefault(subscriber, {})[topic] = subscription
-        if subscription.narrowings is _EVERYTHING:
-            self._unfiltered.setdefault(topic, {})[subscriber] = None
-        else:
-            for narrowing in subscription.narrowings:
-                by_narrowing = self._filtered.setdefault(topic, {})
-                by_narrowing.setdefault(narrowing, {})[subscriber] = None
+        topic = subscription.topic
+        own = self._subscriptions.setdefault(subscriber, {})
+        if topic in own:
+            self._take_out(subscriber, own[topic])
         if resumes:
-            self._resuming[log][subscriber] = self._resuming[log].get(subscriber, 0) + 1
+            self._count_resuming(subscriber, subscription, 1)
+        self._table_of(subscriber, subscription).add(subscriber, subscription)
+        own[topic] = subscription
 
     def remove(self, subscriber: S, topic: str) -> None:
         """Remove a subscription.
@@ -258,7 +326,7 @@ class SubscriptionIndex(Generic[S]):
         own = self._subscriptions.get(subscriber, {})
         if topic not in own:
             raise CommandError("not_found", "subscription not found")
-        self._remove_subscriber(subscriber, topic)
+        self._take_out(subscriber, own[topic])
         del own[topic]
         if not own:
             del self._subscriptions[subscriber]
@@ -281,7 +349,8 @@ class SubscriptionIndex(Generic[S]):
             EncodeError: No category of the registry holds its class as an event.
             RegistryError: Its category has no topic.
         """
-        return self.receivers_of(self.record(event, ""))
+        plain, positioned = self.receivers_of(self.record(event, ""))
+        return [*plain, *positioned] if positioned else plain
 
     def record(self, event: Event, frame: str) -> Record:
         """Return the record of an event, which says where it goes.
@@ -297,31 +366,21 @@ class SubscriptionIndex(Generic[S]):
         route = self._routes.get(type(event)) or self._refuse(event)
         return Record(route.topic, route.type, route.key_of(event), route.values_of(event), frame)
 
-    def receivers_of(self, record: Record) -> Collection[S]:
+    def receivers_of(self, record: Record) -> tuple[Collection[S], Collection[S]]:
         """Return the subscribers that get the event of a record, each once.
 
         Args:
             record: The record; its class need not be known.
 
         Returns:
-            A copy, which does not change when somebody subscribes or unsubscribes.
+            Those that get it without its position, and those that get it with that: copies, which
+            do not change when somebody subscribes or unsubscribes.
         """
-        topics = _topics(record.topic, record.key)
-        found = [self._unfiltered[topic] for topic in topics if topic in self._unfiltered]
-        if self._filtered:
-            narrowings = None
-            for topic in topics:
-                by_narrowing = self._filtered.get(topic)
-                if by_narrowing is not None:
-                    if narrowings is None:
-                        narrowings = tuple(_narrowings(record.values, record.type))
-                    found += filter(None, map(by_narrowing.get, narrowings))
-        if len(found) == 1:
-            return list(found[0])
-        merged: dict[S, None] = {}
-        for subscribers in found:
-            merged |= subscribers
-        return merged
+        plain, positioned = self._plain, self._positioned
+        return (
+            plain.find(record) if plain.by_topic else (),
+            positioned.find(record) if positioned.by_topic else (),
+        )
 
     def _refuse(self, event: Event) -> _Route:
         declaration = self._registry.declaration_of(type(event))
@@ -334,19 +393,7 @@ class SubscriptionIndex(Generic[S]):
             f"{declaration.category!r} has no topic"
         )
 
-    def _narrow(self, topic: str, filters: SubscriptionFilters | None) -> frozenset[Narrowing]:
-        """Return what the filters of a subscription let pass."""
-        if filters is None:
-            return _EVERYTHING
-        values = tuple(getattr(filters, name) for name in FILTERED)
-        if filters.event_types is None:
-            types: Iterable[str | None] = (None,)
-        else:
-            types = self._types(self._categories[topic.partition("/")[0]], filters.event_types)
-        narrowings = frozenset((*values, each) for each in types)
-        return _EVERYTHING if narrowings == _EVERYTHING else narrowings
-
-    def _types(self, categories: Collection[str], names: Iterable[str]) -> set[str]:
+    def _types(self, categories: Collection[str], names: Iterable[str]) -> frozenset[str]:
         """Return what event types a filter names: by a tag, or by ``category.tag``."""
         names = list(map(str, names))  # what is no text is refused when it is sent
         types = {name for name in names if name.partition(".")[0] in categories}
@@ -356,37 +403,47 @@ class SubscriptionIndex(Generic[S]):
             raise CommandError(
                 "permission_denied", f"at most {_MAX_UNKNOWN_TYPES} unknown event types"
             )
-        return types
+        return frozenset(types)
 
-    def _remove_subscriber(self, subscriber: S, topic: str) -> None:
-        """Remove a subscriber from a topic, and the entries that are empty then."""
-        subscription = self._subscriptions.get(subscriber, _NONE).get(topic)
-        if subscription is None:
-            return
+    def _table_of(self, subscriber: S, subscription: Subscription) -> _Table[S]:
+        is_positioned = self.gets_positions(subscriber, subscription.log)
+        return self._positioned if is_positioned else self._plain
+
+    def _take_out(self, subscriber: S, subscription: Subscription) -> None:
+        """Remove a subscription from its table."""
+        self._table_of(subscriber, subscription).remove(subscriber, subscription)
         if subscription.resumes:
-            resuming = self._resuming[subscription.log]
-            resuming[subscriber] -= 1
-            if not resuming[subscriber]:
-                del resuming[subscriber]
-        if subscription.narrowings is _EVERYTHING:
-            _take_out(self._unfiltered, topic, subscriber)
-            return
-        by_narrowing = self._filtered.get(topic, {})
-        for narrowing in subscription.narrowings:
-            _take_out(by_narrowing, narrowing, subscriber)
-        if not by_narrowing:
-            self._filtered.pop(topic, None)
+            self._count_resuming(subscriber, subscription, -1)
+
+    def _count_resuming(self, subscriber: S, subscription: Subscription, by: int) -> None:
+        """Count a subscription that resumes, which is in no table now.
+
+        With the first of a log, and without the last, the others there change their table.
+        """
+        resuming = self._resuming[subscription.log]
+        others = [
+            other
+            for topic, other in self._subscriptions[subscriber].items()
+            if other.log == subscription.log and topic != subscription.topic
+        ]
+        count = resuming.get(subscriber, 0)
+        changes = count == 0 or count + by == 0
+        for other in others if changes else ():
+            self._table_of(subscriber, other).remove(subscriber, other)
+        resuming[subscriber] = count + by
+        if not resuming[subscriber]:
+            del resuming[subscriber]
+        for other in others if changes else ():
+            self._table_of(subscriber, other).add(subscriber, other)
 
 
 _NONE: Final[Mapping[str, Subscription]] = MappingProxyType({})
 """The subscriptions of somebody who has none."""
 
 
-def _take_out(subscribers: dict[K, dict[S, None]], key: K, subscriber: S) -> None:
-    """Remove a subscriber, and the entry if it is empty then."""
-    del subscribers[key][subscriber]
-    if not subscribers[key]:
-        del subscribers[key]
+def _types_of(subscription: Subscription) -> Iterable[str | None]:
+    """Return the types under which a subscription is stored; None stands for any."""
+    return (None,) if subscription.types is None else subscription.types
 
 
 def _topics(topic: str, key: str) -> tuple[str, ...]:
@@ -398,10 +455,9 @@ def _topics(topic: str, key: str) -> tuple[str, ...]:
     return tuple(accumulate([topic, *key.split("/")], "{}/{}".format))
 
 
-def _narrowings(values: tuple[UUID | None, ...], event_type: str) -> Iterable[Narrowing]:
-    """Return all narrowings that let an event pass."""
-    given = [(None,) if value is None else (None, value) for value in values]
-    return product(*given, (None, event_type))
+def _combinations(values: tuple[UUID | None, ...]) -> tuple[Values, ...]:
+    """Return all values that a filter can ask for and an event with these values has."""
+    return tuple(product(*[(None,) if value is None else (None, value.int) for value in values]))
 
 
 def _route(registry: Registry, declaration: MessageDeclaration) -> _Route | None:
