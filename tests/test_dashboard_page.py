@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,7 @@ import tachikoma_proto as tp
 
 pytest.importorskip("websockets")
 
+from support.cli_process import INTERRUPTIBLE, started, without_debug
 from support.dashboard import TOKEN, Exhibition, exhibited
 
 from tachikoma_proto.cli.demo.simulation import PLANS
@@ -644,6 +646,30 @@ class TestEverybody:
         exhibition.publish(tp.ForgeLog(session_id=SESSION, level="info", message="hello"))
         # A burst of logs would drown all else.
         expect(tab.page.get_by_role("log")).to_have_attribute("aria-live", "off")
+
+
+def test_the_demo_waits_for_its_page_and_goes_on_with_new_missions(context: BrowserContext) -> None:
+    process = started("demo", "--dashboard", "--speed", "20", program=INTERRUPTIBLE)
+    assert process.stdout is not None
+    try:
+        tab = Tab(context).open(process.stdout.readline().strip())
+        token, index, all_of_it = PLANS
+        expect(tab.card(token).locator(".badge")).to_have_text("running")
+        question = "the migration wants to be looked at"
+        expect(tab.section("Logs").locator(".text")).to_have_text(question)
+        tab.press("Resume", token)
+        tab.press("Start", index)
+        tab.press("Start", all_of_it)
+        tab.press("Cancel", all_of_it)
+        expect(tab.section(r"Missions \(6\)")).to_be_visible()
+        frames = [tp.Codec().decode_server_message(one) for one in tab.frames if "reply_to" in one]
+        assert not [one for one in frames if isinstance(one.payload, tp.ErrorResponse)]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(without_debug(err)) == 1, "the next address"
+    assert tab.surprises() == []
 
 
 def test_a_load_of_the_page_is_small(exhibition: Exhibition, context: BrowserContext) -> None:

@@ -20,7 +20,9 @@ async function main(): Promise<void> {
   });
   const connection = new Connection(session, store);
   const draw = (): void => {
-    const isRefused = store.connection.status === "refused";
+    const { status } = store.connection;
+    const isRefused = status === "refused";
+    document.title = status === "connected" ? "Tachikoma" : "Not connected – Tachikoma";
     render(isRefused ? <NoAccess /> : <App store={store} connection={connection} />, root);
   };
   draw();

@@ -2,6 +2,7 @@
 
 Rules:
 
+* Nothing happens before the page is open, so that it sees everything.
 * One mission is started by itself, so that there is something to see; the others wait for a person.
 * When all have ended, there are new ones.
 """
@@ -21,6 +22,9 @@ from tachikoma_proto.codec.codec import Codec
 from tachikoma_proto.dashboard import authenticate
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.server.serving import serve
+
+TOPICS: Final = 3
+"""How many topics the page subscribes to, at least."""
 
 PAUSE: Final = 10
 """How many steps pass between the end of the last mission and new ones."""
@@ -55,7 +59,9 @@ async def exhibit(registry: Registry, speed: float, port: int) -> int:
 
 
 async def _keep_busy(simulation: Simulation, step: float) -> None:
-    """Create missions, again and again."""
+    """Create missions, again and again, once somebody watches."""
+    while not any(len(session.subscriptions) >= TOPICS for session in simulation.server.sessions):
+        await asyncio.sleep(step)
     while True:
         simulation.create_missions()
         simulation.start_next()

@@ -9,7 +9,7 @@ const HEIGHT = 220;
 /** How many milliseconds there are between two drawings of the chart. */
 const INTERVAL = 250;
 /** How many seconds the chart spans at least. */
-const SHORTEST = 30;
+const SHORTEST = 15;
 
 export function UsageSection({ store }: { readonly store: Store }): VNode {
   const { totals } = store;
