@@ -186,6 +186,18 @@ async def test_a_server_starts_without_its_broker_and_finds_it_later() -> None:
 
 
 @live
+async def test_only_the_start_waits_for_a_broker_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = FlakyBroker()
+    broker.is_down = True
+    async with server_on(broker) as server:
+        monkeypatch.setattr(broker_driver, "_START_TIMEOUT", 60.0)
+        async with connect(server) as client:
+            assert (await soon(client.request(tp.Ping()))).timestamp
+
+
+@live
 async def test_subscribers_from_before_the_broker_was_found_have_to_start_anew() -> None:
     broker = FlakyBroker()
     broker.is_down = True

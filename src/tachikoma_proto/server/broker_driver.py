@@ -130,6 +130,7 @@ class BrokerDriver:
             self._supervisor = asyncio.create_task(self._supervise())
         if self._ready is not None and not self._ready.done():
             await asyncio.wait({self._ready}, timeout=_START_TIMEOUT)
+            self._set_ready()
 
     def publish(self, record: Record) -> int:
         """Store a record, or put it into the outbox.
@@ -252,9 +253,13 @@ class BrokerDriver:
             self._metrics.broker_connected(True)
         for outbox in self._outboxes.values():
             self._write(outbox)
+        self._set_ready()
+        return connection
+
+    def _set_ready(self) -> None:
+        """Have nobody wait for the first connection any longer."""
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
-        return connection
 
     async def _until_broken(self, receiving: Awaitable[None]) -> Exception:
         """Receive until the connection ends, and return why."""
