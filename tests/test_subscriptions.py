@@ -312,6 +312,32 @@ def test_publishing_an_event_that_no_topic_or_category_holds_is_refused() -> Non
         index_of().receivers(tp.Ping())
 
 
+def test_an_event_type_that_another_process_knows_is_matched_by_its_text() -> None:
+    index = index_of()
+    record = index.record(progress(), "")
+    record.type = "mission.archived"
+    index.add("by tag", "missions", Filters(event_types=("archived",)))
+    index.add("by both", "missions", Filters(event_types=("mission.archived",)))
+    index.add("another", "missions", Filters(event_types=("forge.archived",)))
+    assert set(index.receivers_of(record)[0]) == {"by tag", "by both"}
+
+
+def test_a_filter_names_only_so_many_types_that_nobody_knows() -> None:
+    index = index_of()
+    names = tuple(f"type_{number}" for number in range(101))
+    index.add("me", "missions", Filters(event_types=(*names[1:], "started", "progress")))
+    with pytest.raises(tp.CommandError) as caught:
+        index.add("me", "missions", Filters(event_types=names))
+    assert caught.value.code == "permission_denied"
+
+
+@pytest.mark.parametrize("wrong", [{"mission_id": str(ONE)}, {"event_types": (1,)}])
+def test_filters_of_other_types_than_their_fields_are_refused(wrong: Any) -> None:
+    with pytest.raises(tp.CommandError) as caught:
+        index_of().add("me", "missions", Filters(**wrong))
+    assert caught.value.code == "invalid_message"
+
+
 # The same by going through all subscriptions: what the index is measured against.
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -334,7 +360,7 @@ FILTERS = st.none() | st.builds(
     event_types=st.none() | st.lists(TYPES, max_size=3).map(tuple),
 )
 STEPS = st.lists(
-    st.tuples(st.just("add"), NAMES, TOPICS, FILTERS)
+    st.tuples(st.sampled_from(["add", "resume"]), NAMES, TOPICS, FILTERS)
     | st.tuples(st.just("remove"), NAMES, TOPICS, st.none())
     | st.tuples(st.just("discard"), NAMES, TOPICS, st.none()),
     max_size=30,
@@ -368,11 +394,14 @@ def test_the_subscription_index_finds_the_same_sessions_as_a_search(
 ) -> None:
     index = index_of()
     model: dict[str, dict[str, Filters | None]] = {}
+    resuming: set[tuple[str, str]] = set()
     for step, name, topic, filters in steps:
         held = model.setdefault(name, {})
-        if step == "add":
-            index.add(name, topic, filters)
+        resuming -= {(name, one) for one in (held if step == "discard" else (topic,))}
+        if step in ("add", "resume"):
+            index.add(name, topic, filters, resumes=step == "resume")
             held[topic] = filters
+            resuming |= {(name, topic)} if step == "resume" else set()
         elif step == "discard":
             index.discard(name)
             held.clear()
@@ -388,6 +417,16 @@ def test_the_subscription_index_finds_the_same_sessions_as_a_search(
         name
         for name, held in model.items()
         if any(is_received(event, topic, filters) for topic, filters in held.items())
+    }
+    record = index.record(event, "")
+    positioned = {name for name, topic in resuming if topic.partition("/")[0] == record.topic}
+    without, with_position = index.receivers_of(record)
+    assert set(with_position) == set(found) & positioned
+    assert set(without) == set(found) - positioned
+    assert set(found) == {
+        name
+        for name in model
+        if any(own.matches(record) for own in index.subscriptions_of(name).values())
     }
     assert len(index) == sum(map(len, model.values()))
     for name, held in model.items():

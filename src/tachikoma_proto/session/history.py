@@ -105,7 +105,8 @@ class TopicLog:
             ValueError: The epoch is longer, or has other characters; or there are more records
                 than the log ever had.
         """
-        if not epoch.isascii() or len(json.dumps(epoch)) > _LONGEST_EPOCH + 2:
+        is_text = epoch.isascii() and epoch.isprintable()
+        if not is_text or len(json.dumps(epoch)) > _LONGEST_EPOCH + 2:
             raise ValueError(f"an epoch is at most {_LONGEST_EPOCH} printable ASCII characters")
         if not len(records) <= offset < 2**64:
             raise ValueError(f"{offset} is not the offset of the last of {len(records)} records")
@@ -115,7 +116,10 @@ class TopicLog:
         self._size = 0
         self.offset = offset - len(records)
         for record in records:
-            self.append(record, 0 if record is None else size_of(record.frame))
+            if record is None or record.topic != self.topic:
+                self.append(None, 0)
+            else:
+                self.append(record, size_of(record.frame))
 
     def append(self, record: Record | None, size: int) -> None:
         """Add the next event.

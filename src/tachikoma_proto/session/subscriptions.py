@@ -395,7 +395,6 @@ class SubscriptionIndex(Generic[S]):
 
     def _types(self, categories: Collection[str], names: Iterable[str]) -> frozenset[str]:
         """Return what event types a filter names: by a tag, or by ``category.tag``."""
-        names = list(map(str, names))  # what is no text is refused when it is sent
         types = {name for name in names if name.partition(".")[0] in categories}
         below = {f"{category}.{name}" for name in names for category in categories}
         types |= {each for each in below if each in self._event_types or each.count(".") == 1}
