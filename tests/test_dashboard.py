@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+from uuid import UUID
 
 import pytest
 
@@ -288,6 +289,26 @@ class TestRelay:
             "failure": f"cannot connect to {url}: Connection refused",
         }
 
+    @live
+    async def test_what_comes_before_the_answer_to_the_token_does_not_count(self) -> None:
+        answers = [tp.AuthResponse(authenticated=True), tp.ErrorResponse.permission_denied()]
+
+        async def handle(websocket: ServerConnection) -> None:
+            asked = tp.Codec().decode_command(await websocket.recv())
+            await websocket.send('{"type":"ping"}')
+            await websocket.send(tp.Codec().encode(answers.pop(), reply_to=asked.id))
+            await websocket.wait_closed()
+
+        async with serve(handle, "127.0.0.1", 0) as listener:
+            url = f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+            async with page_of(url) as page:
+                key = await page.start_session()
+                assert await refused_socket(page, key) == 502
+                why = "the server refuses the token: Permission denied"
+                assert (await page.about(key))["failure"] == why
+                async with page.socket(key):
+                    assert (await page.about(key))["failure"] is None
+
     @pytest.mark.parametrize("answer", ["rubbish", None, "close"])
     def test_a_server_that_does_not_answer_the_token_is_given_up(
         self, answer: str | None, monkeypatch: pytest.MonkeyPatch
@@ -422,6 +443,19 @@ class TestCommand:
         assert re.fullmatch(told + next_address, line)
         assert secret not in line
 
+    def test_the_demo_waits_for_its_page_and_goes_on_with_new_missions(self) -> None:
+        process = started("demo", "--dashboard", "--speed", "50", program=INTERRUPTIBLE)
+        assert process.stdout is not None
+        url, _, secret = process.stdout.readline().strip().partition("#")
+        try:
+            session = Request(f"{url}session", headers={"Authorization": f"Bearer {secret}"})
+            with urlopen(session, timeout=PATIENCE) as answer:
+                key = json.load(answer)["key"]
+            steer_the_demo(url.removeprefix("http://").rstrip("/"), key)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=PATIENCE)
+
     def test_a_port_that_is_taken_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
@@ -446,3 +480,49 @@ class TestCommand:
         path.write_text("")
         assert main(["dashboard", "ws://127.0.0.1:1", "--token-file", str(path)]) == 2
         assert capsys.readouterr().err == f"tachikoma-proto: there is no token in {path}\n"
+
+
+@live
+async def steer_the_demo(host: str, key: str) -> None:
+    """Start and steer the demo's missions until there are new ones; then come again."""
+    codec = tp.Codec()
+
+    def open_socket() -> connect:
+        protocols: Any = ["tachikoma.dashboard", key]
+        origin: Any = f"http://{host}"
+        return connect(f"ws://{host}/socket", subprotocols=protocols, origin=origin, proxy=None)
+
+    async with open_socket() as page:
+        for topic in ("missions", "forge_sessions", "system"):
+            await page.send(codec.encode(tp.Subscribe(topic=topic)))
+        missions: dict[UUID, str] = {}
+        async for frame in page:
+            match codec.decode_server_message(frame).payload:
+                case tp.MissionCreated(mission_id=mission_id, name=name):
+                    missions[mission_id] = name
+                    if len(missions) == 3:
+                        for other in list(missions)[1:]:
+                            await page.send(codec.encode(tp.StartMission(mission_id=other)))
+                case tp.ForgeLog(message="this will take a year"):
+                    cancelled = list(missions)[2]
+                    await page.send(codec.encode(tp.CancelMission(mission_id=cancelled)))
+                case tp.ForgeLog(message="the migration wants to be looked at"):
+                    # It waits while it runs, and so can be resumed.
+                    waiting = next(iter(missions))
+                    await page.send(codec.encode(tp.ResumeMission(mission_id=waiting)))
+                case tp.AckResponse(success=success, message=message):
+                    assert success, message
+            if len(missions) == 6:
+                break
+    async with open_socket() as page:
+        await page.send(codec.encode(tp.Subscribe(topic="missions")))
+        await page.send(codec.encode(tp.Subscribe(topic="system")))
+        found: dict[UUID, str] = {}
+        async for frame in page:
+            match codec.decode_server_message(frame).payload:
+                case tp.MissionStatusChanged(mission_id=mission_id, new_status=status):
+                    found.setdefault(mission_id, status)
+                case tp.ServerStatus():
+                    break
+    assert list(found) == list(missions)
+    assert list(found.values())[:3] == ["completed", "failed", "cancelled"]

@@ -1,4 +1,4 @@
-// The built files have fixed names and are kept under version control: what is built twice is equal.
+// The built files have fixed names and are under version control: what is built twice is equal.
 import { defineConfig } from "vite";
 
 export default defineConfig({

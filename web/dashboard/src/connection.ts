@@ -138,7 +138,8 @@ export class Connection {
       try {
         const { failure } = await this.#session.about();
         const isStill = store.connection.status === "disconnected";
-        if (isStill && failure !== null) store.setConnection({ status: "disconnected", reason: failure });
+        if (isStill && failure !== null)
+          store.setConnection({ status: "disconnected", reason: failure });
       } catch (error) {
         if (!(error instanceof NoAccessError)) continue; // it is not served at present
         this.#client?.close();
@@ -174,7 +175,7 @@ export class Connection {
   }
 
   async #read(subscription: Subscription<Event>): Promise<void> {
-    for (let isOpen = true; isOpen; ) {
+    for (let isOpen = true; isOpen;) {
       try {
         for await (const event of subscription) this.#store.apply(event);
         isOpen = false;

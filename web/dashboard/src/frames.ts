@@ -1,4 +1,4 @@
-// The typed form of a frame: the name of its payload's type, and the payload as it would be written.
+// The typed form of a frame: the name of its payload's type, and the payload as it could be written.
 
 import { payloadType } from "./tachikoma.js";
 

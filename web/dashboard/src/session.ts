@@ -1,4 +1,4 @@
-// How the page proves to the process that serves it that it was opened by who was given its address.
+// How the page proves to the process that serves it that whoever opened it was given its address.
 //
 // The address has a secret in its fragment, which is exchanged for a key, once. The key is kept for
 // this tab and this origin: the page can be loaded again, and no other page can read it.

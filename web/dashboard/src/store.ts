@@ -84,7 +84,16 @@ export type ConnectionState =
   | { readonly status: "disconnected"; readonly reason: string }
   | { readonly status: "refused" };
 
-const PARTS = ["connection", "missions", "forge", "usage", "logs", "system", "other", "frames"] as const;
+const PARTS = [
+  "connection",
+  "missions",
+  "forge",
+  "usage",
+  "logs",
+  "system",
+  "other",
+  "frames",
+] as const;
 export type Part = (typeof PARTS)[number];
 
 const ENDED = ["completed", "failed", "cancelled"];

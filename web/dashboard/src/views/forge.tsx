@@ -45,7 +45,8 @@ export function Forge({ store }: { readonly store: Store }): VNode {
 }
 
 function Row({ session, store }: { readonly session: ForgeSession; readonly store: Store }): VNode {
-  const mission = session.missionId === undefined ? undefined : store.missions.get(session.missionId);
+  const mission =
+    session.missionId === undefined ? undefined : store.missions.get(session.missionId);
   return (
     <tr>
       <th scope="row" class="id" title={session.id}>

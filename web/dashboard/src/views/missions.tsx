@@ -19,7 +19,9 @@ export function Missions({ store, connection }: Props): VNode {
     <Section id="missions" title={`Missions (${missions.length})`}>
       <FindMission connection={connection} />
       {missions.length === 0 && (
-        <Empty>None was seen since the page was opened. Enter the id of one to see how it is.</Empty>
+        <Empty>
+          None was seen since the page was opened. Enter the id of one to see how it is.
+        </Empty>
       )}
       <ul class="cards">
         {missions.slice(0, shown).map((mission) => (
@@ -91,9 +93,7 @@ function MissionCard(props: { readonly mission: Mission; readonly connection: Co
         <progress max={100} value={percentage} aria-label={`Progress of ${name}`} />
         <span class="number">{Math.round(percentage)}%</span>
       </div>
-      <p class="detail">
-        {details(mission).join(" · ")}
-      </p>
+      <p class="detail">{details(mission).join(" · ")}</p>
       {mission.error !== undefined && <p class="error">{mission.error}</p>}
       <div class="buttons" role="group" aria-label={`Commands for ${name}`}>
         {(Object.keys(ACTIONS) as Action[]).map((action) => (

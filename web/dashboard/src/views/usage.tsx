@@ -98,7 +98,10 @@ function options(element: HTMLElement): uPlot.Options {
       series("Cost", colour("--cost"), "cost", [2, 3]),
     ],
     scales: {
-      x: { range: (_, min, max) => (min == null ? [0, SHORTEST] : [Math.min(min, max - SHORTEST), max]) },
+      x: {
+        range: (_, min, max) =>
+          min == null ? [0, SHORTEST] : [Math.min(min, max - SHORTEST), max],
+      },
       tokens: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] },
       cost: { range: (_, __, max) => [0, Math.max(0.01, max * 1.05)] },
     },
