@@ -27,6 +27,8 @@ class Sender(enum.Enum):
     CLIENT = "client"
     SERVER = "server"
 
+    __hash__ = object.__hash__  # in C: who sent it is in the key of every look-up of a message
+
 
 class MessageKind(enum.Enum):
     """What a message is for; the value is also the name of its tag, where it has one."""
@@ -35,6 +37,8 @@ class MessageKind(enum.Enum):
     EVENT = "event"
     RESPONSE = "response"
     KEEPALIVE = "keepalive"
+
+    __hash__ = object.__hash__  # as above
 
 
 @frozen

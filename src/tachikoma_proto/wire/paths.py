@@ -24,7 +24,7 @@ def render(path: Path) -> str:
     Returns:
         The path, starting with ``$``.
     """
-    return "$" + "".join([_step(step) for step in path])
+    return "$" + "".join(map(_step, path))
 
 
 def cap(errors: Iterable[FieldError]) -> list[FieldError]:
