@@ -27,7 +27,7 @@ message_types topics U32 U64 F32
 
 # What extensions need beside it, and who writes servers and clients.
 ADDED = """
-BrokerError MemoryBroker CommandError configure_converter make_converter EncodeError
+BrokerError MemoryBroker NatsBroker CommandError configure_converter make_converter EncodeError
 FieldError FloatRange IntRange Json Pong Position
 TachikomaError secret
 CallNext ConnectionRequest current_message current_session

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tachikoma_proto.brokers.memory import (
         MemoryBroker as MemoryBroker,
     )
+    from tachikoma_proto.brokers.nats import (
+        NatsBroker as NatsBroker,
+    )
     from tachikoma_proto.client.client import (
         Client as Client,
         connect as connect,
@@ -224,6 +227,7 @@ _MODULES: Final = {
         "Unsubscribe",
     ),
     "brokers.memory": ("MemoryBroker",),
+    "brokers.nats": ("NatsBroker",),
     "messages.envelope": (
         "Envelope",
         "IncomingMessage",

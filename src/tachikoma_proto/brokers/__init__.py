@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Gap as Gap,
     )
     from tachikoma_proto.brokers.memory import MemoryBroker as MemoryBroker
+    from tachikoma_proto.brokers.nats import NatsBroker as NatsBroker
     from tachikoma_proto.messages.record import Record as Record
 
 _HOME: Final = {
@@ -24,6 +25,7 @@ _HOME: Final = {
     "Deliver": "brokers.broker",
     "Gap": "brokers.broker",
     "MemoryBroker": "brokers.memory",
+    "NatsBroker": "brokers.nats",
     "Record": "messages.record",
 }
 
