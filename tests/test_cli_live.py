@@ -1015,7 +1015,9 @@ class TestNarrowTerminals:
         assert bars, shown
         assert all(line.rstrip().endswith("30%") and len(line) <= 40 for line in bars)
 
-    @pytest.mark.parametrize("command", ["", "demo", "inspect", "types", "watch", "send"])
+    @pytest.mark.parametrize(
+        "command", ["", "demo", "inspect", "types", "watch", "send", "dashboard"]
+    )
     def test_help_fits_40_columns(self, command: str) -> None:
         status, shown = shown_on_a_terminal([*COMMAND, *command.split(), "--help"], columns=40)
         assert status == 0, shown
@@ -1137,7 +1139,16 @@ def test_the_readmes_examples_run(server: ServerThread, capsys: pytest.CaptureFi
     assert "MissionStatusResponse" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [["demo"], ["watch", "ws://h"], ["send", "ws://h", "ping"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo"],
+        ["demo", "--dashboard"],
+        ["watch", "ws://h"],
+        ["send", "ws://h", "ping"],
+        ["dashboard", "ws://h"],
+    ],
+)
 def test_commands_that_connect_say_that_websockets_is_missing(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

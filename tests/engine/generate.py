@@ -74,6 +74,24 @@ class Converted:
     count: int = attrs.field(default=3)
 
 
+def _upper_if_given(text: str | None) -> str | None:
+    return text and text.upper()
+
+
+def _refused_if_given(number: int | None) -> int | None:
+    _refuse(number is not None and number % 2)
+    return number
+
+
+@attrs.frozen(kw_only=True)
+class MaybeConverted:
+    """A class whose constructor does more than set fields only for those that are given."""
+
+    name: str
+    word: str | None = attrs.field(default=None, converter=_upper_if_given)
+    number: int | None = attrs.field(default=None, converter=_refused_if_given)
+
+
 class Celsius(float):
     """A scalar of an extension's own."""
 
@@ -115,7 +133,7 @@ LEAVES: Final[tuple[Any, ...]] = (
 
 HASHABLE: Final = LEAVES
 
-RECORDS: Final[tuple[Any, ...]] = (Point, Even, Tree, Converted)
+RECORDS: Final[tuple[Any, ...]] = (Point, Even, Tree, Converted, MaybeConverted)
 
 NAMES: Final = tuple(
     "id type payload timestamp a b c name value größe very_long_name_of_a_field_that_goes_on "

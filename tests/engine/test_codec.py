@@ -5,12 +5,15 @@ import pickle
 import sys
 from typing import Any
 
+import attrs
 import pytest
 
 import tachikoma_proto as tp
 from tachikoma_proto.codec.engine.load import has_engine
+from tachikoma_proto.codec.engine.plan import fills_slots
 from tachikoma_proto.codec.engine.verdict import Verdict
 
+ID = "0190b5a4-7c3e-7d52-8f0a-1b2c3d4e5f60"
 PING = '{"type":"ping"}'
 ENGINE = "tachikoma_proto.codec._engine"
 
@@ -68,3 +71,45 @@ def test_a_codec_gives_no_verdict() -> None:
             except tp.ProtocolError as error:
                 outcomes.append(error)
     assert not [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
+
+
+def _given(value: str | None) -> str | None:
+    return value and value.upper()
+
+
+def _anything(value: str | None) -> str:
+    return value or "nothing"
+
+
+@attrs.frozen(kw_only=True)
+class Given(tp.Response):
+    a: str
+    b: str | None = attrs.field(default=None, converter=_given)
+
+
+@attrs.frozen(kw_only=True)
+class Replaced(tp.Response):
+    a: str
+    b: str | None = attrs.field(default=None, converter=_anything)
+
+
+def test_slots_are_filled_where_no_given_field_is_converted() -> None:
+    assert fills_slots(tp.Subscribe)
+    assert fills_slots(Given)
+    assert not fills_slots(Replaced)
+
+
+@pytest.mark.parametrize("payload", ['{"a":"x"}', '{"a":"x","b":"y"}', '{"a":"x","b":null}'])
+@pytest.mark.parametrize("cls", [Given, Replaced])
+def test_what_converters_make_is_the_same_in_every_codec(cls: Any, payload: str) -> None:
+    outcomes = []
+    for accelerated in (True, False):
+        category = tp.Category("x")
+        category.response("m")(cls)
+        codec = tp.Codec(tp.Registry([category]), accelerated=accelerated)
+        frame = f'{{"id":"{ID}","type":"m","timestamp":"2026-01-02T03:04:05Z","payload":{payload}}}'
+        try:
+            outcomes.append(repr(codec.decode_server_message(frame).payload))
+        except tp.InvalidMessageError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]

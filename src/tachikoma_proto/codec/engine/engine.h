@@ -124,11 +124,12 @@ struct Shape {
 /* ---- Records: attrs classes and their fields ---- */
 
 typedef enum {
-    MEMBER_TAG,      /* no field: may be missing, and must agree where it is there */
-    MEMBER_REQUIRED, /* a field without a default */
-    MEMBER_DEFAULT,  /* a field whose default is a value */
-    MEMBER_FACTORY,  /* a field whose default is made */
-    MEMBER_OPEN,     /* a field whose default only the class can tell */
+    MEMBER_TAG,       /* no field: may be missing, and must agree where it is there */
+    MEMBER_REQUIRED,  /* a field without a default */
+    MEMBER_DEFAULT,   /* a field whose default is a value */
+    MEMBER_FACTORY,   /* a field whose default is made */
+    MEMBER_OPEN,      /* a field whose default only the class can tell */
+    MEMBER_CONVERTED, /* a field whose default is None, which its converter leaves as it is */
 } MemberKind;
 
 typedef enum { ROLE_NONE, ROLE_ID, ROLE_TIMESTAMP, ROLE_REPLY_TO, ROLE_TYPE, ROLE_PAYLOAD } Role;
@@ -154,6 +155,7 @@ struct Record {
     PyTypeObject *cls;
     bool is_unsure; /* the converter reads and writes it */
     bool is_direct; /* its instances may be made by filling their slots */
+    bool is_direct_unless_converted; /* the same, if no field is there that the class converts */
     int count;
     int tag_count; /* the tags are the first members */
     uint64_t required; /* a bit for each member that must be there */

@@ -5,7 +5,8 @@
    - What is on the stack is owned by it. Whoever makes a container takes the objects off; whoever
      gives up leaves them, and they are released together.
    - An instance is made by filling the slots of an empty one where the class does no more than
-     that in its constructor, which the plan says; by calling the class otherwise.
+     that in its constructor, which the plan says, or no more than that for the fields that are
+     there; by calling the class otherwise.
    - Code that is called back may do anything: raise, or use the same engine. No pointer into the
      stack is kept across a call. */
 
@@ -78,6 +79,18 @@ verdict_of_call(const Engine *engine)
         return UNSURE;
     }
     return RAISED;
+}
+
+/* Tell whether there is a field that the class would convert. */
+static bool
+has_converted(const Reader *reader, const Record *record, Py_ssize_t base)
+{
+    for (int i = record->tag_count; i < record->count; i++) {
+        if (record->members[i].kind == MEMBER_CONVERTED && reader->items[base + i] != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Put defaults where fields were missing. */
@@ -168,6 +181,16 @@ call_class(Reader *reader, const Record *record, Py_ssize_t base)
     return made;
 }
 
+/* Call the class, unless it would do no more than fill its slots with what is there. */
+static PyObject *
+convert_or_call(Reader *reader, const Record *record, Py_ssize_t base)
+{
+    if (!record->is_direct_unless_converted || has_converted(reader, record, base)) {
+        return call_class(reader, record, base);
+    }
+    return fill_defaults(reader, record, base) ? fill_instance(reader, record, base) : NULL;
+}
+
 /* Make an instance of the values that lie on the stack, a place for each member, empty where the
    frame had none. They are taken off. */
 PyObject *
@@ -175,7 +198,7 @@ make_instance(Reader *reader, const Record *record, Py_ssize_t base)
 {
     PyObject *made = NULL;
     if (!record->is_direct) {
-        made = call_class(reader, record, base);
+        made = convert_or_call(reader, record, base);
     }
     else if (fill_defaults(reader, record, base)) {
         made = fill_instance(reader, record, base);

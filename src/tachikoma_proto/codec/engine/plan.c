@@ -354,7 +354,7 @@ compile_member(Engine *engine, const Record *record, PyObject *given, Member *me
     size_t head_size = member->quoted_size < 8 ? (size_t)member->quoted_size : 8;
     memcpy(&member->head, member->quoted, head_size);
     memset(&member->head_mask, 0xFF, head_size);
-    if (kind < MEMBER_TAG || kind > MEMBER_OPEN || role < ROLE_NONE || role > ROLE_PAYLOAD) {
+    if (kind < MEMBER_TAG || kind > MEMBER_CONVERTED || role < ROLE_NONE || role > ROLE_PAYLOAD) {
         PyErr_SetString(PyExc_ValueError, "no such kind of member");
         return false;
     }
@@ -405,6 +405,7 @@ compile_record(Engine *engine, PyObject *given, Record *record)
     if (record->members == NULL) {
         return false;
     }
+    bool has_converted = false;
     /* Who asks for an attribute of such a class gets what is in the slot. */
     bool has_slots = record->cls->tp_getattro == PyObject_GenericGetAttr;
     for (int i = 0; i < record->count; i++) {
@@ -424,7 +425,10 @@ compile_record(Engine *engine, PyObject *given, Record *record)
         if (member->kind == MEMBER_OPEN) {
             record->is_direct = false;
         }
+        has_converted = has_converted || member->kind == MEMBER_CONVERTED;
     }
+    record->is_direct_unless_converted = record->is_direct && has_converted;
+    record->is_direct = record->is_direct && !has_converted;
     if (PyTuple_GET_SIZE(record->keywords) != count - record->tag_count) {
         PyErr_SetString(PyExc_ValueError, "a record has a name for each of its fields");
         return false;

@@ -65,6 +65,7 @@ class _Member(enum.IntEnum):
     DEFAULT = 2
     FACTORY = 3
     OPEN = 4
+    CONVERTED = 5
 
 
 class _Message(enum.IntEnum):
@@ -99,6 +100,9 @@ def make_plan(registry: Registry) -> Tuple:
 def fills_slots(cls: type[Any]) -> bool:
     """Tell whether the constructor of a frozen attrs class does nothing but fill its slots.
 
+    Converters of fields that may be left out do not count, where they leave None as it is: for such
+    fields the class is called if they are there.
+
     Args:
         cls: The class.
     """
@@ -116,7 +120,10 @@ def fills_slots(cls: type[Any]) -> bool:
         and not inspect.isabstract(cls)
         and not any(hasattr(cls, hook) for hook in hooks)
         and not any("__setattr__" in vars(base) for base in bases if not attrs.has(base))
-        and not any(a.validator or a.converter or not a.init for a in attrs.fields(cls))
+        and not any(
+            a.validator or not a.init or (a.converter and not _keeps_none(a))
+            for a in attrs.fields(cls)
+        )
         and "_attrs_cached_hash" not in getattr(cls, "__slots__", ())
     )
 
@@ -275,9 +282,19 @@ def _default_of(attribute: "attrs.Attribute[Any]") -> tuple[_Member, Any]:
     default: Any = attribute.default
     if default is attrs.NOTHING:
         return _Member.REQUIRED, None
+    if attribute.converter is not None and _keeps_none(attribute):
+        return _Member.CONVERTED, None
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         return (_Member.OPEN, None) if default.takes_self else (_Member.FACTORY, default.factory)
     return _Member.DEFAULT, default
+
+
+def _keeps_none(attribute: "attrs.Attribute[Any]") -> bool:
+    """Tell whether the default of a field is None, and its converter leaves that as it is."""
+    converter: Any = attribute.converter
+    if attribute.default is not None or isinstance(converter, attrs.Converter):
+        return False
+    return converter(None) is None  # which does not raise: the registry tried
 
 
 def _kept(cls: type[Any]) -> Tuple:
