@@ -142,7 +142,8 @@ class TestClosing:
     @live
     async def test_a_client_can_be_closed_by_several_tasks_at_once(self) -> None:
         network = Network()
-        client = await client_of(network).__aenter__()
+        patient = tp.ClientConfig(ping_interval=None, close_timeout=20.0)
+        client = await client_of(network, patient).__aenter__()
         network.now.can_close.clear()
         first = asyncio.create_task(client.close())
         second = asyncio.create_task(client.close())

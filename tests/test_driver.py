@@ -11,6 +11,7 @@ from support.live import MISSION, OPEN, TOKEN, USER, live, make_server, records_
 from support.memory import MemoryTransport
 
 import tachikoma_proto as tp
+from tachikoma_proto.session import ServerSession
 
 CODEC = tp.Codec()
 PING = CODEC.encode(tp.Ping())
@@ -110,21 +111,20 @@ class TestClosing:
         await served.gone()
 
     @live
-    async def test_closing_does_not_keep_calling_handle_timeout(self) -> None:
+    async def test_closing_does_not_keep_calling_handle_timeout(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         ticks = 0
-        served = Served(make_server(config=closing_soon(ping_interval=0.01, pong_timeout=0.01)))
-        served.transport.can_close.clear()
-        await until(lambda: served.server.sessions)
-        (session,) = served.server.sessions
-        assert isinstance(session, tp.ServerSession)
-        tick = session.handle_timeout
+        tick = ServerSession.handle_timeout
 
-        def counted(now: float) -> None:
+        def counted(session: ServerSession, now: float) -> None:
             nonlocal ticks
             ticks += 1
-            tick(now)
+            tick(session, now)
 
-        session.handle_timeout = counted  # type: ignore[method-assign]
+        monkeypatch.setattr(ServerSession, "handle_timeout", counted)
+        served = Served(make_server(config=closing_soon(ping_interval=0.01, pong_timeout=0.01)))
+        served.transport.can_close.clear()
         await served.gone()
         assert ticks == 2  # one pings, one aborts
 

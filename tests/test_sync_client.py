@@ -256,8 +256,16 @@ def test_a_stream_that_is_closed_or_dropped_is_gone(running: Running) -> None:
         assert len(client._client._parts[2]._streams) <= 2
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Have SIGINT interrupt, which does not where it is ignored, as in the jobs of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to oneself")
-def test_ctrl_c_ends_what_waits(running: Running) -> None:
+def test_ctrl_c_ends_what_waits(running: Running, interruptible: None) -> None:
     with sync.connect(running.url, token=TOKEN) as client:
         main = threading.main_thread().ident
         timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
