@@ -291,7 +291,9 @@ class TestFrames:
 class TestHandshakes:
     @for_each_backend
     @live
-    async def test_of_other_origins_are_refused(self, backend: Backend) -> None:
+    async def test_of_other_origins_are_refused(
+        self, backend: Backend, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async def status(url: str, origin: str | None) -> int:
             try:
                 given = None if origin is None else Origin(origin)
@@ -304,6 +306,8 @@ class TestHandshakes:
             same = serving.url.replace("ws://", "http://")
             origins = [None, same, "https://evil.example", "null", same + ".evil.example"]
             assert [await status(serving.url, one) for one in origins] == [101, 101, 403, 403, 403]
+        assert "refused the origin 'https://evil.example'" in caplog.text
+        assert "None" not in caplog.text  # picows does not tell the address this early
         allowed = ["https://tachikoma.example", re.compile(r"https://\w+\.tachikoma\.example")]
         async with local(make_server(), backend, origins=allowed) as serving:
             origins = [

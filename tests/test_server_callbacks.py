@@ -541,12 +541,15 @@ class TestSessions:
         assert (await peer.closed())[0] == 1001
 
     @live
-    async def test_are_limited_in_number(self) -> None:
+    async def test_are_limited_in_number(self, caplog: pytest.LogCaptureFixture) -> None:
         config = tp.ServerConfig(require_auth=False, max_connections=1)
         server = make_server(config=config)
         peer = Peer(server)
         await peer.request(tp.Ping())
         assert await Peer(server).closed() == (1013, "too many connections")
+        (record,) = (record for record in caplog.records if record.levelname == "WARNING")
+        assert record.getMessage() == "refused a connection from memory: there are 1 already"
+        assert vars(record)["remote_address"] == "memory"
         await peer.end()
         again = Peer(server)
         await again.request(tp.Ping())

@@ -200,13 +200,18 @@ class Server:
         _check_handlers(self._callbacks.dispatcher, self.codec.registry)  # some may be new
         self._bind_loop()
         await self._broker.start()
-        limit = self.config.max_connections
-        if limit is not None and len(self._connections) >= limit:
-            log.warning("refused a connection: there are %d already", limit)
-            await _refuse(transport, self.config.close_timeout)
-            return
         request = request_of(transport)
         address = request.address if request else None
+        limit = self.config.max_connections
+        if limit is not None and len(self._connections) >= limit:
+            log.warning(
+                "refused a connection%s: there are %d already",
+                f" from {address}" if address else "",
+                len(self._connections),
+                extra={"remote_address": address},
+            )
+            await _refuse(transport, self.config.close_timeout)
+            return
         opened_at = asyncio.get_running_loop().time()
         session = self._hub.open(opened_at, address)
         if self._recorder is not None:

@@ -216,8 +216,13 @@ class serve:
         if is_closing:
             return 503, "closing\n"
         if not is_origin_allowed(request, self._origins):
-            origin = ascii(request.headers.get("origin"))
-            log.warning("refused the origin %s from %s", origin, request.address)
+            address = request.address
+            log.warning(
+                "refused the origin %s%s",
+                ascii(request.headers.get("origin")),
+                f" from {address}" if address else "",
+                extra={"remote_address": address},
+            )
             return 403, "origin not allowed\n"
         return None
 
