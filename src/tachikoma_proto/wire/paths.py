@@ -34,7 +34,13 @@ def cap(errors: Iterable[FieldError]) -> list[FieldError]:
 
 def is_text(text: str) -> bool:
     """Return whether text is free of lone surrogates, so that UTF-8 can encode it."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _step(step: str | int) -> str:
