@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 from uuid import UUID
 
 import pytest
+from attrs import frozen
 
 import tachikoma_proto as tp
 
@@ -26,6 +27,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tachikoma_proto.cli import main
+from tachikoma_proto.cli.dashboard import make_dashboard
 from tachikoma_proto.cli.target import Target
 from tachikoma_proto.dashboard import Dashboard
 
@@ -408,6 +410,33 @@ class TestRelay:
             await until(lambda: not server.sessions)
 
     @live
+    async def test_a_page_that_does_not_read_is_disconnected_by_the_server(self) -> None:
+        disconnected: list[None] = []
+
+        class Noting(tp.Metrics):
+            def slow_consumer_disconnected(self) -> None:
+                disconnected.append(None)
+
+        config = tp.ServerConfig(max_pending_bytes=2**20)
+        server, codec = make_server(config=config, metrics=Noting()), tp.Codec()
+        event = tp.MissionFailed(mission_id=MISSION, error=secrets.token_hex(100_000))
+        async with tp.serve(server, "127.0.0.1", 0) as listener, page_of(listener.url) as page:
+            key = await page.start_session()
+            async with page.socket(key, max_queue=1) as deaf, page.socket(key) as other:
+                for socket in (deaf, other):
+                    await socket.send(codec.encode(tp.Subscribe(topic="missions")))
+                    await soon(socket.recv())
+                received = 0
+                while not disconnected:
+                    server.publish(event)
+                    await soon(other.recv())
+                    received += 1
+                    assert received < 500, "what waits for the page is bounded"
+                server.publish(event)
+                assert codec.decode_server_message(await soon(other.recv())).payload == event
+                deaf.transport.abort()
+
+    @live
     async def test_leaving_the_block_ends_all_connections(self) -> None:
         server = make_server()
         async with serving(server) as url:
@@ -472,6 +501,23 @@ class TestCommand:
     ) -> None:
         assert main(["demo", "--port", "1"]) == 2
         assert capsys.readouterr().err == "tachikoma-proto: --port is for --dashboard\n"
+
+    @live
+    async def test_the_page_subscribes_to_the_topics_of_extensions_too(self) -> None:
+        vaults = tp.Category("vault", topic="vaults")
+
+        @vaults.event("opened")
+        @frozen(kw_only=True)
+        class VaultOpened(tp.Event):
+            vault_id: UUID
+
+        async def never() -> ClientConnection:
+            raise AssertionError
+
+        async with make_dashboard(never, "", tp.Registry([vaults]), 0) as dashboard:
+            page = Page(dashboard)
+            about = await page.about(await page.start_session())
+        assert about["topics"] == ["missions", "forge_sessions", "system", "vaults"]
 
     def test_a_token_that_cannot_be_read_is_an_error_at_once(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

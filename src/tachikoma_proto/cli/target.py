@@ -127,11 +127,17 @@ class Target:
         from websockets.exceptions import WebSocketException
 
         from tachikoma_proto.client.client import is_local_url
-        from tachikoma_proto.dashboard import OPEN_TIMEOUT, UnreachableError, authenticate
+        from tachikoma_proto.dashboard import (
+            CLOSE_TIMEOUT,
+            OPEN_TIMEOUT,
+            UnreachableError,
+            authenticate,
+        )
         from tachikoma_proto.transports.transport import quiet_logger
 
         token = _token(self.token_file)
         options: dict[str, Any] = {
+            "close_timeout": CLOSE_TIMEOUT,
             "logger": quiet_logger("websockets"),
             "max_size": codec.max_size,
             "open_timeout": OPEN_TIMEOUT,

@@ -15,10 +15,18 @@ Rules:
 
 from tachikoma_proto.dashboard.dashboard import Dashboard
 from tachikoma_proto.dashboard.relay import (
+    CLOSE_TIMEOUT,
     OPEN_TIMEOUT,
     OpenServer,
     UnreachableError,
     authenticate,
 )
 
-__all__ = ["OPEN_TIMEOUT", "Dashboard", "OpenServer", "UnreachableError", "authenticate"]
+__all__ = [
+    "CLOSE_TIMEOUT",
+    "OPEN_TIMEOUT",
+    "Dashboard",
+    "OpenServer",
+    "UnreachableError",
+    "authenticate",
+]

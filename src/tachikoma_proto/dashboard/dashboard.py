@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from tachikoma_proto.dashboard.access import SUBPROTOCOL, Access, is_our_host, is_our_page
-from tachikoma_proto.dashboard.relay import OpenServer, UnreachableError, relay
+from tachikoma_proto.dashboard.relay import CLOSE_TIMEOUT, OpenServer, UnreachableError, relay
 from tachikoma_proto.transports.transport import quiet_logger
 
 HOST: Final = "127.0.0.1"
@@ -118,6 +118,7 @@ class Dashboard:
             max_size=self._max_size,
             ping_interval=None,  # the server's own keepalive passes through
             open_timeout=30.0,
+            close_timeout=CLOSE_TIMEOUT,
             logger=quiet_logger("websockets"),
             server_header=None,
         )

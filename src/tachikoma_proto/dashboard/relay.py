@@ -32,6 +32,10 @@ OPEN_TIMEOUT: Final = 4.0
 """How many seconds connecting to the server may take, and authenticating as many again: less than
 the page waits, so that it learns why it cannot connect."""
 
+CLOSE_TIMEOUT: Final = 1.0
+"""How many seconds a side has to answer that the other has ended: one that does not read never
+does."""
+
 _UNSENDABLE: Final = frozenset({1004, 1005, 1006, 1015})
 """Codes that say how a connection ended, and that no close frame may hold."""
 
