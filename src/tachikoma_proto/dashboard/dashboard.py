@@ -197,7 +197,9 @@ class Dashboard:
         await server.close()
 
     async def _relay(self, page: ServerConnection) -> None:
-        await relay(page, self._servers[page])
+        server = self._servers.get(page)
+        if server is not None:  # unless the page left while its WebSocket was accepted
+            await relay(page, server)
 
 
 def _read_files() -> dict[str, tuple[str, bytes]]:
