@@ -42,6 +42,8 @@ class TestTypes:
             "fields": [
                 "topic: str",
                 "filters?: {mission_id?: uuid, session_id?: uuid, event_types?: [str]}",
+                "resume?: bool",
+                "since?: {topic: str, epoch: str, offset: u64}",
             ],
             "reply": "ack",
             "owner": "tachikoma_proto",
@@ -65,7 +67,7 @@ class TestTypes:
         found = lines.index("subscribe              from client  subscription  subscribe")
         assert lines[found + 1 : found + 4] == [
             "    topic: str, filters?: {mission_id?: uuid, session_id?: uuid, event_types?:",
-            "        [str]}",
+            "        [str]}, resume?: bool, since?: {topic: str, epoch: str, offset: u64}",
             "    reply: ack; owner: tachikoma_proto",
         ]
 
@@ -242,7 +244,7 @@ class TestCompletion:
             (["inspect", "--type", "mission.st"], ["mission.started", "mission.status_changed"]),
             (["watch", "ws://h", "--topic", "m"], ["missions"]),
             (["send", "ws://h", "mission_s"], ["mission_status", "mission_start"]),
-            (["send", "ws://h", "subscribe", ""], ["topic=", "filters="]),
+            (["send", "ws://h", "subscribe", ""], ["topic=", "filters=", "resume=", "since="]),
             (["send", "ws://h", "authenticate", ""], []),
             (["completion", ""], ["bash", "zsh", "fish"]),
             (["no_such_command", "--v"], ["--version", "--verbose"]),
