@@ -1,6 +1,7 @@
 """The connection driver: whatever a transport does, the connection ends and nothing is left."""
 
 import asyncio
+import contextlib
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,9 +27,9 @@ def payloads(transport: MemoryTransport) -> list[object]:
 class Served:
     """A server with one connection in memory."""
 
-    def __init__(self, server: tp.Server) -> None:
+    def __init__(self, server: tp.Server, transport: MemoryTransport | None = None) -> None:
         self.server = server
-        self.transport = MemoryTransport()
+        self.transport = transport or MemoryTransport()
         self.task = asyncio.create_task(server.handle(self.transport))
 
     async def end(self) -> None:
@@ -109,6 +110,27 @@ class TestClosing:
         await served.server.close()
         assert [code for code, _ in served.transport.closed] == [1001, 1001]
         await served.gone()
+
+    @live
+    async def test_closing_does_not_wait_for_a_transport_that_will_not_be_cancelled(self) -> None:
+        class Stubborn(MemoryTransport):
+            def abort(self) -> None:
+                self.closed.append((1006, "aborted"))
+                may_end.set()
+
+            async def close(self, code: int = 1000, reason: str = "") -> None:
+                self.closed.append((code, reason))
+                while not may_end.is_set():
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await may_end.wait()
+
+        may_end = asyncio.Event()
+        served = Served(make_server(config=closing_soon()), Stubborn())
+        await until(lambda: served.server.sessions)
+        async with asyncio.timeout(2):
+            await served.server.close()
+        await served.gone()
+        assert [code for code, _ in served.transport.closed] == [1001, 1006]
 
     @live
     async def test_closing_does_not_keep_calling_handle_timeout(

@@ -13,7 +13,8 @@ Rules:
 * A deadline is judged after what has already arrived was read: a blocked event loop is no fault of
   the peer.
 * Whatever the transport raises ends the connection; it is logged, and not raised. All tasks and
-  timers have ended when ``run`` returns.
+  timers have ended when ``run`` returns, but for a transport's ``close`` that holds out against
+  being cancelled.
 """
 
 import asyncio
@@ -344,13 +345,16 @@ class ConnectionDriver(Generic[E]):
             await self._flush_all(tasks)
         for task in tasks:
             task.cancel()
-        is_closed = await self._closes_in_time(closing)
+        closing_transport = asyncio.create_task(self._close_transport(closing))
+        is_closed = await self._ends_in_time(closing_transport)
         if is_closed and closing.flush:
             return
         # A library may say that a connection is closed whose socket waits for a peer to read.
         if not self._abort_transport() and not is_closed:
             # A peer that does not read may hold up the first call; the second ends it.
-            await self._closes_in_time(closing)
+            await self._ends_in_time(asyncio.create_task(self._close_transport(closing)))
+        if not closing_transport.done():  # a library may hold out against being cancelled
+            await asyncio.wait((closing_transport,), timeout=self._close_timeout / 4)
 
     def _abort_transport(self) -> bool:
         """Close the socket at once, and return whether the transport has a way to do so."""
@@ -378,14 +382,19 @@ class ConnectionDriver(Generic[E]):
         except TimeoutError:
             self._session.log.debug("the peer did not read what was sent before the end")
 
-    async def _closes_in_time(self, closing: Closing) -> bool:
+    async def _ends_in_time(self, closing_transport: "asyncio.Task[bool]") -> bool:
+        """Wait for the closing of the transport, and return whether it went well."""
         try:
-            async with asyncio.timeout(self._close_timeout / 4):
-                await self._transport.close(closing.code, closing.reason)
-        except (Exception, asyncio.CancelledError):  # whatever a transport raises, as above
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
+            await asyncio.wait((closing_transport,), timeout=self._close_timeout / 4)
+        finally:
+            is_done = closing_transport.done() and not closing_transport.cancelled()
+            closing_transport.cancel()
+        return is_done and closing_transport.result()
+
+    async def _close_transport(self, closing: Closing) -> bool:
+        try:
+            await self._transport.close(closing.code, closing.reason)
+        except Exception:  # whatever a transport raises means that the connection is lost
             self._session.log.debug("the connection could not be closed in order", exc_info=True)
             return False
         return True
