@@ -285,7 +285,9 @@ class TestConnection:
         (name, *_) = PLANS
         expect(tab.card(name)).to_be_visible()
         exhibition.cut()
-        expect(tab.state).to_contain_text("Connected again 1 time.")
+        exhibition.publish(tp.MissionCreated(mission_id=SESSION, name="of when it was away"))
+        expect(tab.state).to_have_text("Connected. Connected again 1 time.")
+        expect(tab.card("of when it was away")).to_be_visible()
         tab.press("Start", name)
         expect(tab.card(name).locator(".badge")).to_have_text("running")
 
