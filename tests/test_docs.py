@@ -56,13 +56,16 @@ def free_port() -> int:
         return port
 
 
-ALSO_NEEDED = {"docs/guides/transports.md": ("aiohttp", "starlette")}
+ALSO_NEEDED = {
+    "docs/guides/several-processes.md": ("redis",),
+    "docs/guides/transports.md": ("aiohttp", "starlette"),
+}
 """What a page needs beyond the extras that every test environment has."""
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
 def test_the_python_of_a_page_runs_in_order_as_one_program(page: Path, tmp_path: Path) -> None:
-    if not os.environ.get("ADAPTERS_REQUIRED"):
+    if not {"ADAPTERS_REQUIRED", "BROKERS_REQUIRED"} & set(os.environ):
         for module in ALSO_NEEDED.get(name_of(page), ()):
             pytest.importorskip(module)
     code = "\n".join(blocks(page, "python")).replace("8765", str(free_port()))

@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 import tachikoma_proto as tp
 
 # Section 3 of the design.
@@ -27,7 +29,8 @@ message_types topics U32 U64 F32
 
 # What extensions need beside it, and who writes servers and clients.
 ADDED = """
-BrokerError MemoryBroker NatsBroker CommandError configure_converter make_converter EncodeError
+BrokerError MemoryBroker NatsBroker RedisBroker CommandError configure_converter make_converter
+EncodeError
 FieldError FloatRange IntRange Json Pong Position
 TachikomaError secret
 CallNext ConnectionRequest current_message current_session
@@ -86,6 +89,17 @@ def test_reading_a_frame_loads_nothing_that_it_does_not_need() -> None:
     assert "cattrs" in loaded
     unneeded = {"dateutil", "msgspec", "importlib.metadata", "asyncio", "argparse", "hypothesis"}
     assert not unneeded & loaded
+
+
+@pytest.mark.parametrize("package", ["nats", "redis"])
+def test_a_broker_needs_its_package_when_it_is_made(package: str) -> None:
+    name = f"{package.title()}Broker"
+    code = f"import sys; sys.modules |= {{'{package}': None}}\n"
+    code += "from tachikoma_proto import *\n"
+    code += f"try: {name}('{package}://localhost')\n"
+    code += f"except ImportError as error: assert 'tachikoma-proto[{package}]' in str(error)\n"
+    code += "else: raise AssertionError"
+    assert f"tachikoma_proto.brokers.{package}" in loaded_after(code)
 
 
 def test_the_version_is_that_of_the_installed_distribution() -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from tachikoma_proto.brokers.nats import (
         NatsBroker as NatsBroker,
     )
+    from tachikoma_proto.brokers.redis import (
+        RedisBroker as RedisBroker,
+    )
     from tachikoma_proto.client.client import (
         Client as Client,
         connect as connect,
@@ -228,6 +231,7 @@ _MODULES: Final = {
     ),
     "brokers.memory": ("MemoryBroker",),
     "brokers.nats": ("NatsBroker",),
+    "brokers.redis": ("RedisBroker",),
     "messages.envelope": (
         "Envelope",
         "IncomingMessage",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from tachikoma_proto.brokers.memory import MemoryBroker as MemoryBroker
     from tachikoma_proto.brokers.nats import NatsBroker as NatsBroker
+    from tachikoma_proto.brokers.redis import RedisBroker as RedisBroker
     from tachikoma_proto.messages.record import Record as Record
 
 _HOME: Final = {
@@ -26,6 +27,7 @@ _HOME: Final = {
     "Gap": "brokers.broker",
     "MemoryBroker": "brokers.memory",
     "NatsBroker": "brokers.nats",
+    "RedisBroker": "brokers.redis",
     "Record": "messages.record",
 }
 
