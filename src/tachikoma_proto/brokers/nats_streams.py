@@ -187,6 +187,7 @@ class _JetStream:
         """Set when a reader has something, or the connection has ended."""
         self._options = options
         self._client = Client()
+        self._subscriptions: set[Subscription] = set()
         self._inbox = ""
         self._requests = 0
         self._waiting: dict[str, asyncio.Future[Any]] = {}
@@ -255,7 +256,14 @@ class _JetStream:
     ) -> Subscription:
         with self._reporting(subject):
             # Readers ask for a bounded number of messages, however large these are.
-            return await self._client.subscribe(subject, cb=callback, pending_bytes_limit=0)
+            made = await self._client.subscribe(subject, cb=callback, pending_bytes_limit=0)
+        self._subscriptions.add(made)
+        return made
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        self._subscriptions.discard(subscription)
+        with self._reporting(subscription.subject):
+            await subscription.unsubscribe()
 
     async def publish(
         self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
@@ -312,11 +320,19 @@ class _JetStream:
     async def close(self) -> None:
         self._open = False
         self.fail(BrokerError("the connection is closed"))
+        closing = asyncio.ensure_future(self._client.close())
+        await asyncio.wait([closing], timeout=1.0)
+        # What the server has not taken keeps nats-py from closing, and from ending its tasks.
+        writer = getattr(self._client._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
         # The last two are nats-py's where it did not come to connect.
         with suppress(NatsError, OSError, AssertionError, AttributeError):
-            async with asyncio.timeout(1.0):
-                await self._client.close()
-        await asyncio.sleep(0)  # its tasks, which are cancelled now, end in their next turn
+            await closing
+        for subscription in {*self._subscriptions, *self._client._subs.values()}:
+            subscription._stop_processing()
+        for _ in range(3):
+            await asyncio.sleep(0)  # its tasks end, now that they are cancelled
 
     @contextmanager
     def _reporting(self, subject: str) -> Iterator[None]:
@@ -428,9 +444,9 @@ class _Reader:
 
     async def stop(self) -> None:
         """Read no more."""
-        with suppress(BrokerError, NatsError):
+        with suppress(BrokerError):
             if self._subscription is not None:
-                await self._subscription.unsubscribe()
+                await self._jetstream.unsubscribe(self._subscription)
             if self._consumer:
                 subject = f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._consumer}"
                 await self._jetstream.publish(subject, b"")
@@ -527,7 +543,7 @@ class _NatsConnection(BrokerConnection):
             raise
         log.reader = reader
         self._jetstream.news.set()  # it may have read more already, or have missed something
-        self._known[topic] = Known(epoch, batch.offset, reader.last_id)
+        self._know(topic, Known(epoch, batch.offset, reader.last_id))
         return evolve(batch, records=batch.records[max(0, len(batch.records) - limit) :])
 
     async def append(
@@ -568,7 +584,7 @@ class _NatsConnection(BrokerConnection):
             return
         batch = reader.take()
         if batch is not None:
-            self._known[log.topic] = Known(batch.epoch, batch.offset, reader.last_id)
+            self._know(log.topic, Known(batch.epoch, batch.offset, reader.last_id))
             self._deliver(batch)
         if reader.gap and log.reader is reader:
             log.reader = None
@@ -668,16 +684,16 @@ class _NatsConnection(BrokerConnection):
                 number = max(number, stored.number + 1)
             failures = 0 if number > before else failures + 1
         log.stored[producer] = stored
-        self._know(log, producer, stored)
+        if (
+            log.reader is not None and stored.offset
+        ):  # it must not be lost before it is read, either
+            message_id = f"{producer}:{stored.number}"
+            self._know(log.topic, Known(log.reader.epoch, stored.offset, message_id))
 
-    def _know(self, log: _Log, producer: str, stored: _Stored) -> None:
-        """Remember what was stored, even before it is read: it must not be lost unnoticed."""
-        if log.reader is not None and stored.offset:
-            epoch = log.reader.epoch
-            known = self._known.get(log.topic)
-            if known is None or known.epoch != epoch or known.offset < stored.offset:
-                message_id = f"{producer}:{stored.number}"
-                self._known[log.topic] = Known(epoch, stored.offset, message_id)
+    def _know(self, topic: str, new: Known) -> None:
+        old = self._known.get(topic)
+        if old is None or old.epoch != new.epoch or old.offset < new.offset:
+            self._known[topic] = new
 
     async def _store(
         self, log: _Log, producer: str, number: int, payloads: Sequence[bytes], after: int
