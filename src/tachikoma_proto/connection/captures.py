@@ -1,7 +1,7 @@
 """Captures: frames as they passed over a connection, one a line, for later reading.
 
-A capture is a UTF-8 text file of JSON objects, one a line; ``docs/captures.md`` describes it for
-those who write or read one without this library. A line is a bare frame, as on the wire, or a
+A capture is a UTF-8 text file of JSON objects, one a line; ``docs/guides/command.md`` describes it
+for those who write or read one without this library. A line is a bare frame, as on the wire, or a
 record, which says when the frame passed, in which direction, and in which session::
 
     {"time":"2026-01-02T03:04:05.678901Z","direction":"from client","session":"…","frame":"…"}
