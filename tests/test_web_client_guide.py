@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("websockets")
 
+from support.cli_process import wait_for
 from support.cli_server import PATIENCE
 from support.live import free_port
 
@@ -79,11 +80,12 @@ def url(folder: Path) -> Iterator[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    assert "listening" in process.stderr.readline()
-    yield f"ws://127.0.0.1:{port}"
-    process.terminate()
-    process.communicate(timeout=PATIENCE)
+    try:
+        wait_for(process.stderr, "listening")
+        yield f"ws://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
 
 
 def test_the_server_of_the_guide_answers_and_lets_its_page_in(folder: Path, url: str) -> None:
