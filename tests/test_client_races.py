@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from support.live import MISSION, current_connection, live, next_of, records_of, soon, until
-from support.network import CODEC, Network, agree, client_of
+from support.network import CODEC, SOON, Network, agree, client_of
 
 import tachikoma_proto as tp
 from tachikoma_proto.session import ClientSession
@@ -268,16 +269,42 @@ class TestRareEnds:
             await may_open.wait()
             return await network.open()
 
-        client = tp.Client(open_transport)
+        client = tp.Client(open_transport, token="t")
         entering = asyncio.create_task(client.__aenter__())
         await asyncio.sleep(0)
         closing = asyncio.create_task(client.close())
         await asyncio.sleep(0)
         may_open.set()
         await soon(closing)
-        with pytest.raises(tp.ConnectionLostError):
+        with pytest.raises(tp.ConnectionLostError, match="the client is closed"):
             await soon(entering)
         await until(lambda: network.now.closed)
+        assert not network.now.commands  # the token least of all
+
+    @live
+    async def test_a_connection_that_insists_on_opening_does_not_outlive_its_client(self) -> None:
+        network, may_open = Network(), asyncio.Event()
+        may_open.set()
+
+        async def open_transport() -> tp.Transport:
+            while not may_open.is_set():
+                with suppress(asyncio.CancelledError):
+                    await may_open.wait()
+            return await network.open()
+
+        with records_of("tachikoma_proto") as records:
+            client = await tp.Client(open_transport, config=SOON, token="t").__aenter__()
+            may_open.clear()
+            network.now.feed(None)
+            await asyncio.sleep(0.03)
+            closing = asyncio.create_task(client.close())
+            await asyncio.sleep(0)
+            may_open.set()
+            await soon(closing)
+        await until(lambda: network.now.closed)
+        assert not network.now.commands
+        assert client.state == "closed"
+        assert "for good" not in "".join(records)
 
     @live
     async def test_a_connection_that_fails_is_logged_and_opened_again(

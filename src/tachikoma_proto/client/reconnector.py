@@ -166,9 +166,10 @@ class Reconnector:
                     pauses = self._pauses()
                 connection = await self._reconnect(pauses)
         except ConnectionLostError as error:
-            level = logging.ERROR if config.reconnect else logging.INFO
-            log.log(level, "the connection is lost for good: %s", error)
-            self._end(error)
+            if self._ended is None:
+                level = logging.ERROR if config.reconnect else logging.INFO
+                log.log(level, "the connection is lost for good: %s", error)
+                self._end(error)
         except RemoteError as error:
             log.error("the server no longer accepts the token: %s", ascii(error.code))
             self._end(error)
@@ -196,7 +197,7 @@ class Reconnector:
 
     async def _reconnect(self, pauses: Iterator[float]) -> ClientConnection:
         attempt = 0
-        while True:
+        while self._ended is None:
             attempt += 1
             await asyncio.sleep(next(pauses))
             self._streams.hold()
@@ -218,6 +219,7 @@ class Reconnector:
                     f"the connection was lost, and {attempt} attempts to open it failed, "
                     f"the last with {failure}"
                 )
+        raise self._ended
 
     async def _open(self) -> tuple[ClientConnection, tuple[tuple[str, ...], tuple[str, ...]]]:
         """Open a connection, authenticate, and subscribe to what is wanted."""
@@ -229,6 +231,8 @@ class Reconnector:
                 )
                 connection = self._connection_over(transport)
                 try:
+                    if self._ended is not None:  # while the transport was opened
+                        raise self._ended
                     await self._authenticate(connection)
                     topics = await self._subscriptions.restore(
                         connection, lambda: limit.restart(seconds)
@@ -241,7 +245,9 @@ class Reconnector:
         except TimeoutError:
             failure: Exception = TimeoutError(f"no connection within {seconds} s")
         except ConnectionLostError:
-            failure = ConnectionLostError("the server ended the connection before it was ready")
+            failure = self._ended or ConnectionLostError(
+                "the server ended the connection before it was ready"
+            )
         raise failure
 
     def _connection_over(self, transport: AnyTransport) -> ClientConnection:
