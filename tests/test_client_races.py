@@ -32,6 +32,29 @@ class TestALostConnection:
         assert lost <= 1
         assert len(network.opened) == 2
 
+    @pytest.mark.parametrize("turns", range(8))
+    @live
+    async def test_a_connection_that_ends_as_it_becomes_ready_is_not_used(self, turns: int) -> None:
+        async def end_soon() -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            network.now.feed(None)
+
+        def ending(command: tp.Command[Any]) -> tp.Response | None:
+            tasks.append(asyncio.create_task(end_soon()))
+            return agree(command)
+
+        tasks: list[asyncio.Task[None]] = []
+        network = Network(agree, ending, agree)
+        async with client_of(network) as client:
+            events = client.events()
+            await client.subscribe("missions")
+            network.now.feed(None)
+            await until(lambda: len(network.opened) == 3)
+            assert isinstance(await soon(client.request(tp.Ping())), tp.PongResponse)
+            assert isinstance(await soon(anext(events)), tp.Disconnected)
+            await next_of(events, tp.Reconnected)
+
     @pytest.mark.parametrize("has_begun", [False, True])
     @live
     async def test_a_client_reconnects_if_its_connection_task_is_cancelled(

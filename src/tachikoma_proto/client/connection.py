@@ -59,7 +59,8 @@ class ClientConnection:
     @property
     def is_open(self) -> bool:
         """Whether a command can be sent."""
-        return self._session.closing is None and not self._task.done()
+        is_over = self._ended.is_set() or self._task.done()
+        return not is_over and self._session.closing is None
 
     @property
     def is_gone(self) -> bool:
