@@ -331,6 +331,17 @@ class TestWatch:
         assert "tachikoma-proto: the connection was lost" in err
         assert "tachikoma-proto: connected again at attempt" in err
 
+    def test_watch_shows_what_was_published_while_it_was_not_connected(self) -> None:
+        with running() as server:
+            process = started("watch", server.url, "--topic", "missions", "--count", "2")
+            server.publish(tp.MissionCreated(mission_id=MISSION, name="first"))
+            wait_for(process.stdout, "name='first'")
+            server.cut_and_publish(tp.MissionCreated(mission_id=MISSION, name="second"))
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert "name='second'" in out
+        assert "tachikoma-proto: connected again at attempt 1\n" in err
+
     def test_watch_ends_if_its_token_is_no_longer_valid(self, tmp_path: Path) -> None:
         file = tmp_path / "token"
         file.write_text(TOKEN)

@@ -9,7 +9,13 @@ from support.counting import Counting
 from support.sessions import close_code
 
 import tachikoma_proto as tp
-from tachikoma_proto.session import ClientConfig, ClientSession, MessageReceived, ResponseReceived
+from tachikoma_proto.session import (
+    ClientConfig,
+    ClientSession,
+    MessageReceived,
+    PositionReceived,
+    ResponseReceived,
+)
 
 MISSION = UUID(int=7)
 CODEC = tp.Codec()
@@ -102,6 +108,20 @@ def test_a_client_session_ignores_an_unexpected_response() -> None:
 def test_a_client_session_returns_events_and_unknown_messages(text: str) -> None:
     event = opened().receive(text, 0.0)
     assert event == MessageReceived(CODEC.decode_server_message(text))  # type: ignore[arg-type]
+
+
+def test_a_client_session_returns_positions_with_events_answers_and_alone() -> None:
+    position = tp.Position(topic="missions", epoch="e", offset=3)
+    session = opened()
+    asked = session.request(tp.Subscribe(topic="missions", resume=True))
+    ack = tp.AckResponse(success=True, position=position)
+    event = session.receive(CODEC.encode(ack, reply_to=asked), 0.0)
+    assert isinstance(event, ResponseReceived)
+    assert event.response == ack
+    update = tp.PositionUpdate(position=position)
+    assert session.receive(CODEC.encode(update), 0.0) == PositionReceived(position)
+    message = tp.OutgoingMessage(type="event.mission", payload=STARTED, position=position)
+    assert session.receive(CODEC.encode_message(message), 0.0) == MessageReceived(message)
 
 
 @pytest.mark.parametrize(

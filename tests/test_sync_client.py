@@ -130,6 +130,21 @@ def test_a_lost_connection_is_opened_again(running: Running) -> None:
         assert next(events) == STARTED
 
 
+def test_a_subscription_resumes_if_it_is_told_to(running: Running) -> None:
+    with sync.connect(running.url, token=TOKEN, config=SOON) as client:
+        all_events = client.events()
+        client.subscribe(tp.topics.SYSTEM, resume=True)
+        with client.subscription(tp.topics.MISSIONS, resume=True) as events:
+            running.cut()
+            running.publish(STARTED)
+            assert [next(events) for _ in range(3)] == [
+                tp.Disconnected(1012, "back soon"),
+                tp.Reconnected(attempts=1),
+                STARTED,
+            ]
+            assert [next(all_events) for _ in range(2)][1] == tp.Reconnected(attempts=1)
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_token_function_may_take_its_time(running: Running, is_async: bool) -> None:
     threads = []

@@ -30,6 +30,7 @@ from tachikoma_proto import (
     MissionStatusResponse,
     Ping,
     PongResponse,
+    Position,
     Reconnected,
     Response,
     Server,
@@ -81,6 +82,8 @@ async def a_client() -> None:
         assert_type(await client.request(Ping(), timeout=1.0), PongResponse)
         filters = SubscriptionFilters(event_types=("progress",))
         assert_type(await client.subscribe(topics.mission(mission), filters=filters), AckResponse)
+        ack = await client.subscribe(topics.MISSIONS, resume=True)
+        assert_type(ack.position, Position | None)
         async for event in client.events():
             assert_type(event, Event | UnknownEvent)
         assert_type(client.state, ClientState)
@@ -109,7 +112,7 @@ async def streams(client: Client) -> None:
                 assert_never(event)
     await events.aclose()
     filters = SubscriptionFilters(mission_id=mission)
-    async with client.subscription(topics.MISSIONS, filters=filters) as own:
+    async with client.subscription(topics.MISSIONS, filters=filters, resume=True) as own:
         assert_type(own, EventStream[Event | UnknownEvent])
     async for message in client.messages():
         assert_type(message.payload, Event | UnknownEvent | UnknownMessage)
@@ -119,12 +122,12 @@ def a_script() -> None:
     with sync.connect("ws://localhost:8765", token="…") as client:
         assert_type(client, sync.Client)
         assert_type(client.request(GetMissionStatus(mission_id=mission)), MissionStatusResponse)
-        assert_type(client.subscribe(topics.MISSIONS), AckResponse)
+        assert_type(client.subscribe(topics.MISSIONS, resume=True), AckResponse)
         assert_type(client.events(), sync.EventStream[Event | UnknownEvent])
         events = client.events(MissionProgress, MissionFailed)
         assert_type(events, sync.EventStream[MissionProgress | MissionFailed | Notice])
         assert_type(events.get(timeout=1.0), MissionProgress | MissionFailed | Notice)
-        with client.subscription(topics.MISSIONS) as own:
+        with client.subscription(topics.MISSIONS, resume=True) as own:
             for event in own:
                 assert_type(event, Event | UnknownEvent)
 
@@ -188,6 +191,7 @@ class Counted(Metrics):
 async def refused(codec: Codec, client: Client) -> None:
     Client(open_deaf)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Server(codec, Dispatcher[int]())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.subscribe(topics.MISSIONS, resume="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.events(AckResponse)  # type: ignore[type-var]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await client.request(AckResponse.ok())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ServerConfig(max_pending="100")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

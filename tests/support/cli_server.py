@@ -72,6 +72,17 @@ class ServerThread:
 
         asyncio.run_coroutine_threadsafe(wait_and_publish(), self._loop)
 
+    def cut_and_publish(self, *events: tp.Event) -> None:
+        """Close all connections, and publish before anybody comes back."""
+
+        def close() -> None:
+            for session in self.server.sessions:
+                session.close(1012, "back soon")
+            for event in events:
+                self.server.publish(event)
+
+        self._loop.call_soon_threadsafe(close)
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()

@@ -250,7 +250,7 @@ async def _refusal(client: "Client", subscription: Subscribe) -> str:
     """
     topic = printable(subscription.topic)
     try:
-        ack = await client.subscribe(subscription.topic, filters=subscription.filters)
+        ack = await client.subscribe(subscription.topic, filters=subscription.filters, resume=True)
     except (RemoteError, ProtocolError) as error:
         text = f"{topic} cannot be watched: {printable(str(error))}"
         if error.code == "auth_required":

@@ -25,7 +25,7 @@ from tachikoma_proto.connection.driver import AnyTransport
 from tachikoma_proto.connection.recording import Recorder, RecordTarget
 from tachikoma_proto.declare.bases import Command, Event, R
 from tachikoma_proto.declare.declarations import Sender
-from tachikoma_proto.messages.commands import Authenticate, SubscriptionFilters
+from tachikoma_proto.messages.commands import Authenticate, Subscribe, SubscriptionFilters
 from tachikoma_proto.messages.responses import AckResponse, AuthResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
 from tachikoma_proto.session.config import ClientConfig
@@ -194,7 +194,7 @@ class Client:
         raise TimeoutError(text)
 
     async def subscribe(
-        self, topic: str, *, filters: SubscriptionFilters | None = None
+        self, topic: str, *, filters: SubscriptionFilters | None = None, resume: bool = False
     ) -> AckResponse:
         """Subscribe to a topic, and all below it; its events come out of ``events()``.
 
@@ -204,12 +204,15 @@ class Client:
         Args:
             topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
             filters: Which events of the topic; a second ``subscribe`` to it replaces the first.
+            resume: Whether to get what was published during a lost connection after all, as far
+                as the server still has it. ``Reconnected.lost`` says where events may be missing.
 
         Raises:
             RemoteError: The server refuses; its code is ``not_found`` if there is no such topic.
             Exception: As for ``request``.
         """
-        return await self._entered()[1].subscribe(topic, filters)
+        wanted = Subscribe(topic=topic, filters=filters, resume=resume)
+        return await self._entered()[1].subscribe(wanted)
 
     async def unsubscribe(self, topic: str) -> AckResponse:
         """End what ``subscribe`` began; streams of ``subscription()`` keep their events.
@@ -226,7 +229,7 @@ class Client:
         return await self._entered()[1].unsubscribe(topic)
 
     def subscription(
-        self, topic: str, *, filters: SubscriptionFilters | None = None
+        self, topic: str, *, filters: SubscriptionFilters | None = None, resume: bool = False
     ) -> AbstractAsyncContextManager[EventStream[Event | UnknownEvent]]:
         """Subscribe to a topic for as long as a block runs, with a stream of its own.
 
@@ -236,6 +239,8 @@ class Client:
         Args:
             topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
             filters: Which events of the topic.
+            resume: Whether to get what was published during a lost connection after all, as far
+                as the server still has it. ``Reconnected.lost`` says where events may be missing.
 
         Returns:
             A context manager that gives the stream. Entering it raises as ``subscribe`` does,
@@ -243,11 +248,12 @@ class Client:
 
         Example::
 
-            async with client.subscription(topics.mission(m)) as events:
+            async with client.subscription(topics.mission(m), resume=True) as events:
                 async for event in events:
                     print(event)
         """
-        return self._entered()[1].stream(topic, filters)
+        wanted = Subscribe(topic=topic, filters=filters, resume=resume)
+        return self._entered()[1].stream(wanted)
 
     @overload
     def events(self) -> EventStream[Event | UnknownEvent]: ...

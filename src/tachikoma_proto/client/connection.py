@@ -10,10 +10,15 @@ from tachikoma_proto.client.streams import Disconnected, EventStreams
 from tachikoma_proto.connection.driver import AnyTransport, ConnectionDriver
 from tachikoma_proto.declare.bases import Command, R
 from tachikoma_proto.errors import ConnectionLostError, InvalidMessageError
-from tachikoma_proto.messages.responses import AuthResponse
+from tachikoma_proto.messages.responses import AckResponse, AuthResponse
 from tachikoma_proto.session.base import NORMAL
 from tachikoma_proto.session.client_session import ClientSession
-from tachikoma_proto.session.events import ClientSessionEvent, MessageReceived, ResponseReceived
+from tachikoma_proto.session.events import (
+    ClientSessionEvent,
+    MessageReceived,
+    PositionReceived,
+    ResponseReceived,
+)
 from tachikoma_proto.session.logs import client_logger as log
 
 ABNORMAL: Final = 1006
@@ -33,6 +38,7 @@ class ClientConnection:
     Attributes:
         expires_at: When the token that the server accepted expires, in the event loop's time;
             None if it does not.
+        authentications: How many tokens the server has accepted.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class ClientConnection:
         lost: Callable[["ClientConnection"], object],
     ) -> None:
         self.expires_at: float | None = None
+        self.authentications = 0
         self._session = session
         self._streams = streams
         self._lost = lost
@@ -139,9 +146,14 @@ class ClientConnection:
         match event:
             case MessageReceived(message):
                 self._streams.put(message)
+            case PositionReceived(position):
+                self._streams.move(position)
             case ResponseReceived(message_id, response, timestamp):
                 if isinstance(response, AuthResponse) and response.authenticated:
+                    self.authentications += 1
                     self.expires_at = self._expiry(response, timestamp)
+                if isinstance(response, AckResponse) and response.position is not None:
+                    self._streams.move(response.position)
                 waiting = self._responses.get(message_id)
                 if waiting is None or waiting.done():
                     return

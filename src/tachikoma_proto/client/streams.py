@@ -13,7 +13,9 @@ Rules:
   their place among the events. They take no room from events: those that follow each other
   without an event in between are merged.
 * While the client reconnects, what comes over the new connection is held back until
-  ``Reconnected`` has been told.
+  ``Reconnected`` has been told. Then the events of each log come in their order.
+* An event that has a position comes once, whatever connection it comes over. Until the client has
+  reconnected, its positions stay where they are.
 * Taking an event always lets the event loop run once, so a loop over a full stream blocks nobody.
 """
 
@@ -26,9 +28,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 from attrs import evolve, frozen
 
 from tachikoma_proto.client.matching import TopicMatcher
+from tachikoma_proto.client.positions import Positions, in_order
 from tachikoma_proto.declare.bases import Event
 from tachikoma_proto.messages.commands import SubscriptionFilters
-from tachikoma_proto.messages.envelope import OutgoingMessage
+from tachikoma_proto.messages.envelope import OutgoingMessage, Position
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 
 
@@ -54,7 +57,8 @@ class Reconnected(Event):
 
     Attributes:
         attempts: How many attempts it took.
-        lost: The topics on which events may be missing: ask for the state that you need.
+        lost: The topics on which events may be missing: ask for the state that you need. A topic
+            that was subscribed to with ``resume`` is among them only if it could not be resumed.
         refused: Those of them that the server did not accept this time. The client keeps them,
             and asks for them again at the next reconnect.
     """
@@ -233,6 +237,10 @@ class EventStreams:
     Args:
         limit: How many events may wait in each.
         matcher: Finds the streams of subscriptions that an event goes to.
+
+    Attributes:
+        positions: How far each log was put into the streams.
+        overflowed: The logs of which what was kept back found no room.
     """
 
     def __init__(self, limit: int, matcher: TopicMatcher["EventStream[Any]"]) -> None:
@@ -240,7 +248,10 @@ class EventStreams:
         self._matcher = matcher
         self._streams: weakref.WeakSet[EventStream[Any]] = weakref.WeakSet()
         self._unmatched: weakref.WeakSet[EventStream[Any]] = weakref.WeakSet()
+        self.positions = Positions()
+        self.overflowed: set[str] = set()
         self._held: list[EventMessage] | None = None
+        self._held_positions: list[Position] = []
         self._held_missed = 0
         self._end: tuple[Exception | None] | None = None
 
@@ -276,8 +287,13 @@ class EventStreams:
         stream.drop()
 
     def put(self, message: EventMessage) -> None:
-        """Put a message into the streams that want it."""
+        """Put a message into the streams that want it, unless they had it before."""
+        position = message.position
+        if position is not None and self.positions.has(position):
+            return
         if self._held is None:
+            if position is not None:
+                self.positions.move(position)
             for stream in self._unmatched:
                 stream.put(message)
             for stream in self._matcher.receivers(message.payload):
@@ -286,6 +302,15 @@ class EventStreams:
             self._held.append(message)
         else:
             self._held_missed += 1
+            if position is not None:
+                self.overflowed.add(position.topic)
+
+    def move(self, position: Position) -> None:
+        """Record that all events up to a position were put."""
+        if self._held is None:
+            self.positions.move(position)
+        else:
+            self._held_positions.append(position)
 
     def tell(self, notice: Notice) -> None:
         """Put a notice into the streams that it concerns."""
@@ -294,18 +319,21 @@ class EventStreams:
 
     def hold(self) -> None:
         """Keep back what is put from now on."""
-        self._held, self._held_missed = [], 0
+        self._held, self._held_positions, self._held_missed = [], [], 0
+        self.overflowed = set()
 
     def discard(self) -> None:
         """Throw away what was kept back, and keep back nothing more."""
         self._held = None
 
     def release(self, notice: Reconnected) -> None:
-        """Put in a notice, then the messages that were held, and hold no more."""
+        """Put in a notice, then the messages that were held in order, and hold no more."""
         held, self._held = self._held or [], None
         self.tell(notice)
-        for message in held:
+        for message in in_order(held):
             self.put(message)
+        for position in self._held_positions:
+            self.positions.move(position)
         if self._held_missed:
             self.tell(EventsMissed(count=self._held_missed))
 

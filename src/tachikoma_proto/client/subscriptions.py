@@ -15,15 +15,20 @@ Rules:
 * After a reconnect all topics are asked for again, no faster than the server's rate limit lets
   them pass. What the server refuses is reported and kept; what fails for another reason
   (``internal_error``) is asked for again until it is answered.
+* A topic resumes only where the client has everything up to the position of its log, and nothing
+  of what came later. Otherwise events would come twice, or in another order: it starts anew, and
+  the streams are told that events may be missing.
+* A position is asked for with every topic of a log of which one resumes, so that all events of
+  that log can be put in their order.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Set
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tachikoma_proto.client.connection import ClientConnection
 from tachikoma_proto.client.matching import TopicMatcher, covering
@@ -39,9 +44,9 @@ from tachikoma_proto.errors import ConnectionLostError, ProtocolError, RemoteErr
 from tachikoma_proto.messages.commands import (
     ListSubscriptions,
     Subscribe,
-    SubscriptionFilters,
     Unsubscribe,
 )
+from tachikoma_proto.messages.envelope import Position
 from tachikoma_proto.messages.responses import AckResponse
 from tachikoma_proto.messages.unknown import UnknownEvent
 from tachikoma_proto.session.config import ClientConfig
@@ -55,6 +60,9 @@ EXPLICIT: Final = "subscribe()"
 TRANSIENT: Final = frozenset({"internal_error", "rate_limited"})
 """The error codes after which asking again can help."""
 
+_TRIES: Final = 4
+"""How often a topic that resumes is asked for while everything else waits for it."""
+
 _AT_ONCE: Final = 100
 """How many subscriptions may wait for their answers, until the server says that it is too much."""
 
@@ -67,7 +75,10 @@ class _Topic:
         name: The topic, in its canonical form.
         acknowledged: The last change that the server acknowledged on this connection; None if it
             is not known what the server has.
-        holders: Who wants it, with which filters.
+        holders: Who wants it, each with the subscription that it wants.
+        start: Where the subscription on this connection began; None if the server gives no
+            positions.
+        since: Up to where everything came over the connections before; None if that is not known.
         is_missing: Whether the server lacks it after a transient error; once that is over,
             the streams are told.
         lock: Held by who changes it on the server.
@@ -77,22 +88,74 @@ class _Topic:
 
     name: str
     acknowledged: Change | None
-    holders: dict[object, SubscriptionFilters | None] = field(factory=dict)
+    holders: dict[object, Subscribe] = field(factory=dict)
+    start: Position | None = None
+    since: Position | None = None
     is_missing: bool = False
     lock: asyncio.Lock = field(factory=asyncio.Lock)
     users: int = 0
     reconciling: asyncio.Task[None] | None = None
 
-    def wanted(self, *more: tuple[object, SubscriptionFilters | None]) -> Change:
+    @property
+    def log(self) -> str:
+        """The topic of the category, along whose log positions count."""
+        return self.name.partition("/")[0]
+
+    def wanted(self, *more: tuple[object, Subscribe]) -> Change:
         """Return the command after which the server has what all holders want.
 
         Args:
-            more: Further holders, each with its filters.
+            more: Further holders, each with the subscription that it wants.
         """
-        holders = {**self.holders, **dict(more)}
-        if not holders:
+        wanted_by = {**self.holders, **dict(more)}.values()
+        if not wanted_by:
             return Unsubscribe(topic=self.name)
-        return Subscribe(topic=self.name, filters=covering(holders.values()))
+        return Subscribe(
+            topic=self.name,
+            filters=covering(one.filters for one in wanted_by),
+            resume=any(one.resume for one in wanted_by),
+        )
+
+    def is_settled(self, change: Change) -> bool:
+        """Return whether the server has what a change asks for; positions do no harm."""
+        has = self.acknowledged
+        return change == has or (isinstance(has, Subscribe) and change == evolve(has, resume=None))
+
+    def settle(self, change: Change, answer: AckResponse) -> None:
+        """Record that the server has acknowledged a change."""
+        position = answer.position
+        if isinstance(change, Subscribe):
+            self.acknowledged = evolve(change, since=None)
+            self.start = position if position and position.topic == self.log else None
+        else:
+            self.unsettle()
+
+    def unsettle(self) -> None:
+        """Record that the server does not have the subscription."""
+        self.acknowledged = Unsubscribe(topic=self.name)
+        self.start = None
+
+
+@define
+class _Restoring:
+    """How the subscribing over a new connection goes.
+
+    Attributes:
+        logs: The logs of which a topic resumes.
+        resumed: The topics that came without a hole.
+        refused: The topics that the server refused.
+        tries: How often a topic failed.
+    """
+
+    logs: Set[str]
+    resumed: set[str] = field(factory=set)
+    refused: list[str] = field(factory=list)
+    tries: Counter[str] = field(factory=Counter)
+
+    def may_try(self, topic: str, since: Position | None) -> bool:
+        """Return whether to ask for a topic at once again, though the server failed."""
+        self.tries[topic] += 1
+        return since is not None and self.tries[topic] < _TRIES
 
 
 class Subscriptions:
@@ -118,14 +181,17 @@ class Subscriptions:
         self._config = config
         self._topics: dict[str, _Topic] = {}
         self._connection: ClientConnection | None = None
+        self._lost: ClientConnection | None = None  # whose positions are not yet the topics' own
+        self._checked = 0  # how many authentications the subscriptions have outlived
+        self._without_positions: set[str] = set()  # logs with a subscription without positions
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def subscribe(self, topic: str, filters: SubscriptionFilters | None) -> AckResponse:
+    async def subscribe(self, wanted: Subscribe) -> AckResponse:
         """Subscribe to a topic for the streams of ``events()``."""
-        async with self._changing(topic) as entry:
-            answer = await self._change(entry, entry.wanted((EXPLICIT, filters)))
+        async with self._changing(wanted.topic) as entry:
+            answer = await self._change(entry, entry.wanted((EXPLICIT, wanted)))
             if answer.success:
-                self._add_holder(entry, EXPLICIT, filters)
+                self._add_holder(entry, EXPLICIT, wanted)
             return answer
 
     async def unsubscribe(self, topic: str) -> AckResponse:
@@ -145,35 +211,34 @@ class Subscriptions:
                 if entry.holders:
                     raise RemoteError("not_found", "subscription not found")
                 return await self._change(entry, entry.wanted())
-            filters = entry.holders.pop(EXPLICIT)
+            wanted = entry.holders.pop(EXPLICIT)
             change = entry.wanted()
-            if entry.holders and change == entry.acknowledged:
+            if entry.holders and entry.is_settled(change):
                 return AckResponse.ok()
             try:
                 answer = await self._change(entry, change)
             except RemoteError as error:
                 if error.code == "not_found" and not entry.holders:
-                    entry.acknowledged = change  # it is another connection by now
+                    entry.unsettle()  # it is another connection by now
                     return AckResponse.ok()
-                entry.holders[EXPLICIT] = filters
+                entry.holders[EXPLICIT] = wanted
                 raise
             self._reconcile_soon(entry)
             return answer
 
     @asynccontextmanager
-    async def stream(
-        self, topic: str, filters: SubscriptionFilters | None
-    ) -> AsyncIterator[EventStream[Event | UnknownEvent]]:
+    async def stream(self, wanted: Subscribe) -> AsyncIterator[EventStream[Event | UnknownEvent]]:
         """Subscribe to a topic for a stream of its own, while the block runs."""
-        stream = self._streams.open_for(self._matcher.canonical(topic), filters)
+        topic = self._matcher.canonical(wanted.topic)
+        stream = self._streams.open_for(topic, wanted.filters)
         try:
             async with self._changing(topic) as entry:
-                change = entry.wanted((stream, filters))
-                if change != entry.acknowledged:
+                change = entry.wanted((stream, wanted))
+                if not entry.is_settled(change):
                     answer = await self._change(entry, change)
                     if not answer.success:
                         raise _refusal(answer)
-                self._add_holder(entry, stream, filters)
+                self._add_holder(entry, stream, wanted)
             try:
                 yield stream
             finally:
@@ -194,28 +259,31 @@ class Subscriptions:
             progressed: Called whenever the server has answered with more than that it is busy.
 
         Returns:
-            The topics that are wanted, and those of them that the server refused.
+            The topics on which events may be missing, and those of them that the server refused.
 
         Raises:
             ConnectionLostError: The connection ended meanwhile.
         """
-        self.connection_lost()
-        self._connection = connection
+        self._keep_positions()
+        self._forget_connection()
+        self._connection, self._checked = connection, connection.authentications
         entries = [entry for entry in self._topics.values() if entry.holders]
-        refused: list[str] = []
+        restoring = _Restoring(
+            {e.log for e in entries if any(h.resume for h in e.holders.values())}
+        )
         waiting, at_once, pauses = deque(entries), _AT_ONCE, delays(0.1, 2.0)
         for entry in entries:
             entry.users += 1
         try:
             while waiting:
                 batch = [waiting.popleft() for _ in range(min(at_once, len(waiting)))]
-                limited = await self._restore(connection, batch, refused)
-                waiting.extend(limited)
-                if len(limited) < len(batch):
+                again = await self._restore(connection, batch, restoring)
+                waiting.extend(again)
+                if len(again) < len(batch):
                     pauses = delays(0.1, 2.0)
                     progressed()
-                if limited:
-                    at_once = max(1, len(batch) - len(limited))
+                if again:
+                    at_once = max(1, len(batch) - len(again))
                     await asyncio.sleep(next(pauses))
                 else:
                     at_once *= 2
@@ -223,44 +291,87 @@ class Subscriptions:
             for entry in entries:
                 entry.users -= 1
         for entry in entries:
-            if entry.name not in refused:
+            if entry.name not in restoring.refused:
                 self._reconcile_soon(entry)
-        return tuple(entry.name for entry in entries), tuple(refused)
+        incomplete = self._streams.overflowed
+        lost = (e.name for e in entries if e.name not in restoring.resumed or e.log in incomplete)
+        return tuple(lost), tuple(restoring.refused)
 
     async def _restore(
-        self, connection: ClientConnection, entries: list[_Topic], refused: list[str]
+        self, connection: ClientConnection, entries: list[_Topic], restoring: _Restoring
     ) -> list[_Topic]:
-        """Subscribe to topics; note those that are refused, and return those to ask for again."""
-        changes = [entry.wanted() for entry in entries]
-        answers = await asyncio.gather(*map(connection.request, changes), return_exceptions=True)
-        limited = []
+        """Subscribe to topics; note how that went, and return those to ask for again."""
+        changes = [self._resuming(entry, restoring.logs) for entry in entries]
+        asked = [_ask(change, connection.request) for change in changes]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        again = []
         for entry, change, answer in zip(entries, changes, answers, strict=True):
+            since = change.since if isinstance(change, Subscribe) else None
             match answer:
                 case AckResponse(success=True):
-                    entry.acknowledged = change
+                    self._settle(entry, change, answer)
+                    if since is not None and _is_recovered(since, answer):
+                        restoring.resumed.add(entry.name)
                 case RemoteError(code="rate_limited"):
-                    limited.append(entry)
+                    again.append(entry)
+                case RemoteError(code="internal_error") if restoring.may_try(entry.name, since):
+                    again.append(entry)
                 case RemoteError(code="internal_error") | ProtocolError():
                     entry.is_missing = True
                 case AckResponse() | RemoteError():
                     code = answer.code if isinstance(answer, RemoteError) else "not acknowledged"
                     _log_refusal(entry, code)
-                    refused.append(entry.name)
+                    restoring.refused.append(entry.name)
                 case _:
                     raise answer
-        return limited
+        return again
+
+    def _resuming(self, entry: _Topic, logs: Set[str]) -> Change:
+        """Return the command that subscribes to a topic over a new connection."""
+        change = entry.wanted()
+        if not isinstance(change, Subscribe) or entry.log not in logs:
+            return change
+        is_whole = change.resume and entry.since == self._streams.positions.of(entry.log)
+        return evolve(change, resume=True, since=entry.since if is_whole else None)
 
     def connection_lost(self) -> None:
         """Note that the server has no subscriptions of this client any more."""
+        self._lost = self._connection
+        self._forget_connection()
+
+    def _forget_connection(self) -> None:
         self._connection = None
         for entry in self._topics.values():
             entry.acknowledged = Unsubscribe(topic=entry.name)
             entry.is_missing = False
 
+    def _keep_positions(self) -> None:
+        """Record up to where each topic came over the connection that was lost.
+
+        Nothing changes after a connection that was lost before the client had reconnected.
+        """
+        if self._lost is not None:
+            is_checked = self._lost.authentications == self._checked
+            for entry in self._topics.values():
+                latest = self._streams.positions.of(entry.log)
+                if entry.start is not None:
+                    is_same = latest is not None and latest.epoch == entry.start.epoch
+                    entry.since = latest if is_same and is_checked else None
+                elif entry.log in self._without_positions:
+                    entry.since = None
+        self._lost = None
+        self._without_positions.clear()
+        for entry in self._topics.values():
+            entry.start = None
+
     def check_soon(self) -> None:
         """Find out which subscriptions a new authentication has ended, and ask for them again."""
-        if self._connection is not None and self._acknowledged():
+        if self._connection is None:
+            return
+        if self._acknowledged():
             self._start(self._check(self._connection))
+        else:
+            self._checked = self._connection.authentications
 
     async def close(self) -> None:
         """End what goes on in the background."""
@@ -270,7 +381,7 @@ class Subscriptions:
             await asyncio.wait(self._tasks)
 
     async def _check(self, connection: ClientConnection) -> None:
-        known = self._acknowledged()
+        known, authentications = self._acknowledged(), connection.authentications
         pauses = self._pauses()
         while True:
             try:
@@ -287,8 +398,11 @@ class Subscriptions:
         there = {self._matcher.canonical(topic) for topic in listed.subscriptions}
         for entry in known:
             if entry in self._acknowledged() and entry.name not in there:
-                entry.acknowledged, entry.is_missing = Unsubscribe(topic=entry.name), True
+                entry.unsettle()
+                entry.is_missing = True
                 self._reconcile_soon(entry)
+        if connection is self._connection:
+            self._checked = max(self._checked, authentications)
 
     def _acknowledged(self) -> list[_Topic]:
         """Return the topics that are wanted, and that the server has as far as is known."""
@@ -320,23 +434,31 @@ class Subscriptions:
             entry.users -= 1
             self._forget_if_unused(entry)
 
-    def _add_holder(
-        self, entry: _Topic, holder: object, filters: SubscriptionFilters | None
-    ) -> None:
-        entry.holders[holder] = filters
+    def _add_holder(self, entry: _Topic, holder: object, wanted: Subscribe) -> None:
+        entry.holders[holder] = wanted
         self._reconcile_soon(entry)  # others may have left while the server was asked
 
     async def _change(self, entry: _Topic, change: Change) -> AckResponse:
         try:
-            answer = await self._request(change)
+            answer = await _ask(change, self._request)
         except (asyncio.CancelledError, TimeoutError, ProtocolError):
             entry.acknowledged = None  # the server may have made it, or may be about to
             self._reconcile_soon(entry)
             raise
         if answer.success:
-            entry.acknowledged = change
+            self._settle(entry, change, answer)
             self._tell_restored(entry)
         return answer
+
+    def _settle(self, entry: _Topic, change: Change, answer: AckResponse) -> None:
+        before = entry.start
+        entry.settle(change, answer)
+        if isinstance(change, Unsubscribe):
+            return
+        if entry.start is None:
+            self._without_positions.add(entry.log)
+        elif before is not None and before.epoch != entry.start.epoch:
+            entry.is_missing = True  # what came between the two is not known
 
     def _reconcile_soon(self, entry: _Topic) -> asyncio.Task[None] | None:
         """Bring the server in line with what is wanted, in the background, where it is not.
@@ -344,7 +466,7 @@ class Subscriptions:
         While there is no connection, nothing is to be done: the next one starts with it.
         """
         if entry.reconciling is None and self._connection is not None:
-            if entry.acknowledged != entry.wanted():
+            if not entry.is_settled(entry.wanted()):
                 task = self._start(self._reconcile(entry, self._connection))
                 entry.reconciling = None if task.done() else task  # where tasks start eagerly
             else:
@@ -359,40 +481,42 @@ class Subscriptions:
             while connection is self._connection:
                 async with entry.lock:
                     change = entry.wanted()
-                    if change in (entry.acknowledged, refused):
+                    if change == refused or entry.is_settled(change):
                         return
-                    error = await self._attempt(change, connection)
-                    if error is None:
-                        entry.acknowledged = change
+                    answer = await self._attempt(change, connection)
+                    if isinstance(answer, AckResponse):
+                        self._settle(entry, change, answer)
                         self._tell_restored(entry)
-                    elif isinstance(error, ConnectionLostError):
+                    elif isinstance(answer, ConnectionLostError):
                         return
-                    elif not isinstance(error, RemoteError) or error.code in TRANSIENT:
+                    elif not isinstance(answer, RemoteError) or answer.code in TRANSIENT:
                         log.warning(
                             "cannot change the subscription to %s now: %s",
                             ascii(entry.name),
-                            _name_of(error),
+                            _name_of(answer),
                         )
                     elif isinstance(change, Unsubscribe):
-                        entry.acknowledged = change  # the server has none
+                        entry.unsettle()  # the server has none
                     else:
                         refused = change
-                        self._tell_lost(entry, error)
-                if change not in (entry.acknowledged, refused):
+                        self._tell_lost(entry, answer)
+                if change != refused and not entry.is_settled(change):
                     await asyncio.sleep(next(pauses))
         finally:
             entry.reconciling = None
             entry.users -= 1
             self._forget_if_unused(entry)
 
-    async def _attempt(self, change: Change, connection: ClientConnection) -> Exception | None:
-        """Ask the server for a change, and return what went wrong."""
+    async def _attempt(
+        self, change: Change, connection: ClientConnection
+    ) -> AckResponse | Exception:
+        """Ask the server for a change, and return its answer or what went wrong."""
         try:
             async with asyncio.timeout(self._config.request_timeout):
-                answer = await connection.request(change)
+                answer = await _ask(change, connection.request)
         except (ConnectionLostError, RemoteError, ProtocolError, TimeoutError) as error:
             return error
-        return None if answer.success else _refusal(answer)
+        return answer if answer.success else _refusal(answer)
 
     def _tell_restored(self, entry: _Topic) -> None:
         if entry.is_missing and entry.holders:
@@ -419,6 +543,29 @@ class Subscriptions:
         is_used = entry.holders or entry.users or entry.reconciling
         if not is_used and self._topics.get(entry.name) is entry:
             del self._topics[entry.name]
+
+
+async def _ask(change: Change, request: Callable[[Change], Awaitable[AckResponse]]) -> AckResponse:
+    """Ask for a change; a server that forbids what it does not know is asked without positions."""
+    try:
+        return await request(change)
+    except RemoteError as error:
+        if error.code != "invalid_message" or not isinstance(change, Subscribe):
+            raise
+        if not change.resume:
+            raise
+        plain = evolve(change, resume=None, since=None)
+    return await request(plain)
+
+
+def _is_recovered(since: Position, answer: AckResponse) -> bool:
+    """Return whether all that followed a position in its log has come."""
+    position = answer.position
+    return (
+        answer.recovered is True
+        and position is not None
+        and (position.topic, position.epoch) == (since.topic, since.epoch)
+    )
 
 
 def _refusal(answer: AckResponse) -> RemoteError:

@@ -215,17 +215,22 @@ class Client:
         """
         return self._entered().run(self._client.request(command, timeout=timeout))
 
-    def subscribe(self, topic: str, *, filters: SubscriptionFilters | None = None) -> AckResponse:
+    def subscribe(
+        self, topic: str, *, filters: SubscriptionFilters | None = None, resume: bool = False
+    ) -> AckResponse:
         """Subscribe to a topic, and all below it; its events come out of ``events()``.
 
         Args:
             topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
             filters: Which events of the topic; a second ``subscribe`` to it replaces the first.
+            resume: Whether to get what was published during a lost connection after all, as far
+                as the server still has it. ``Reconnected.lost`` says where events may be missing.
 
         Raises:
             Exception: As for the asynchronous client.
         """
-        return self._entered().run(self._client.subscribe(topic, filters=filters))
+        run = self._entered().run
+        return run(self._client.subscribe(topic, filters=filters, resume=resume))
 
     def unsubscribe(self, topic: str) -> AckResponse:
         """End what ``subscribe`` began.
@@ -240,13 +245,15 @@ class Client:
 
     @contextmanager
     def subscription(
-        self, topic: str, *, filters: SubscriptionFilters | None = None
+        self, topic: str, *, filters: SubscriptionFilters | None = None, resume: bool = False
     ) -> Iterator[EventStream[Event | UnknownEvent]]:
         """Subscribe to a topic for as long as a block runs, with a stream of its own.
 
         Args:
             topic: Such as ``topics.MISSIONS`` or ``topics.mission(mission_id)``.
             filters: Which events of the topic.
+            resume: Whether to get what was published during a lost connection after all, as far
+                as the server still has it. ``Reconnected.lost`` says where events may be missing.
 
         Raises:
             Exception: As for the asynchronous client.
@@ -261,7 +268,7 @@ class Client:
         entered = AsyncExitStack()
 
         async def enter() -> AsyncEventStream[Event | UnknownEvent]:
-            subscription = self._client.subscription(topic, filters=filters)
+            subscription = self._client.subscription(topic, filters=filters, resume=resume)
             return await entered.enter_async_context(subscription)
 
         stream = EventStream(thread, thread.run(enter()))

@@ -6,7 +6,8 @@ Rules:
 
 * A response is matched to its command by ``reply_to``. It must be of the class that ``Command[R]``
   names, or an error; any other is a fault of the server.
-* Events come out in the order in which they came, those that the registry does not know included.
+* Events come out in the order in which they came, those that the registry does not know included,
+  and so do positions, which count along with them.
 * A frame that cannot be read, and a response that nobody waits for, are logged and ignored: one
   bad frame is no reason to lose the others.
 * A ping from the server is answered with a bare pong.
@@ -22,13 +23,14 @@ from tachikoma_proto.declare.declarations import MessageKind
 from tachikoma_proto.errors import FieldError, InvalidMessageError, ProtocolError, RemoteError
 from tachikoma_proto.messages.commands import Ping, Pong
 from tachikoma_proto.messages.envelope import OutgoingMessage
-from tachikoma_proto.messages.responses import ErrorResponse, PongResponse
+from tachikoma_proto.messages.responses import ErrorResponse, PongResponse, PositionUpdate
 from tachikoma_proto.messages.unknown import UnknownEvent, UnknownMessage
 from tachikoma_proto.session.base import BaseSession, Keepalive
 from tachikoma_proto.session.config import ClientConfig
 from tachikoma_proto.session.events import (
     ClientSessionEvent,
     MessageReceived,
+    PositionReceived,
     ResponseReceived,
 )
 from tachikoma_proto.session.logs import client_logger
@@ -131,6 +133,8 @@ class ClientSession(BaseSession[ClientSessionEvent]):
         if isinstance(payload, (Event, UnknownEvent, UnknownMessage)):
             received: OutgoingMessage[Any] = message
             return MessageReceived(received)
+        if isinstance(payload, PositionUpdate):
+            return PositionReceived(payload.position)
         if isinstance(payload, ErrorResponse):
             self._count_error(payload.code)
             self.log.warning("the server sent the error %s without reply_to", ascii(payload.code))

@@ -126,4 +126,11 @@ class MessageReceived:
     message: OutgoingMessage[Event | UnknownEvent | UnknownMessage]
 
 
-ClientSessionEvent: TypeAlias = ResponseReceived | MessageReceived
+@frozen
+class PositionReceived:
+    """The server said how far the session has a log, without an event."""
+
+    position: Position
+
+
+ClientSessionEvent: TypeAlias = ResponseReceived | MessageReceived | PositionReceived
