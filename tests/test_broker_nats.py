@@ -442,6 +442,21 @@ async def test_a_server_that_does_not_answer_is_noticed_without_writing(own: Nat
 
 
 @live
+async def test_a_connection_closes_though_the_server_does_not_read(own: NatsServer) -> None:
+    one = Process(NatsBroker(own.url, timeout=0.5))
+    await one.connect()
+    own.pause()
+    with pytest.raises(BrokerError):
+        await one.append(*["x" * 500_000] * 40)  # more than the sockets take
+    await asyncio.wait_for(one.close(), 3.0)
+    own.resume()
+    await one.connect()
+    await one.append("a", sequence=41)
+    await until(lambda: one.log[-1:] == ["a"])
+    await one.close()
+
+
+@live
 async def test_a_closed_connection_receives_nothing_more(shared: NatsServer, prefix: str) -> None:
     broker = NatsBroker(shared.url, prefix=prefix)
     async with process(broker) as other:
@@ -866,6 +881,27 @@ async def test_who_may_not_use_jetstream_is_told_at_once(tmp_path: Path) -> None
         broker = NatsBroker(server.url, user="u", password="p")
         with pytest.raises(BrokerError, match="permissions violation"):
             await soon(broker.connect(["missions"], lambda _: None))
+
+
+@live
+async def test_these_permissions_are_enough(tmp_path: Path) -> None:
+    """Those that the guide names."""
+    api = "STREAM.INFO.* STREAM.CREATE.* STREAM.UPDATE.* STREAM.MSG.GET.*".split()
+    api += "CONSUMER.CREATE.* CONSUMER.DELETE.*.* CONSUMER.MSG.NEXT.*.*".split()
+    allowed = json.dumps(["tachikoma.>", *(f"$JS.API.{subject}" for subject in api)])
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        "authorization: { users: [{ user: u, password: p, permissions: "
+        f'{{ publish: {allowed}, subscribe: "_INBOX.>" }} }}] }}'
+    )
+    with nats_server("-c", str(config)) as server:
+        broker = NatsBroker(server.url, user="u", password="p", survives_restarts=True)
+        one, other = Process(broker), Process(broker)
+        await lose_the_end(server, one, other)
+        await one.connect()
+        await one.append("more", sequence=16)
+        await until(lambda: one.log[-1:] == ["more"])
+        await one.close()
 
 
 @live
