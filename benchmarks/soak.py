@@ -46,8 +46,13 @@ TOKEN: Final = "soak"
 MISSIONS: Final = tuple(UUID(int=number) for number in range(1, 9))
 
 CONFIG: Final = tp.ServerConfig(
-    ping_interval=5.0, pong_timeout=5.0, pending_grace=10.0, close_timeout=2.0
+    ping_interval=5.0,
+    pong_timeout=5.0,
+    pending_grace=10.0,
+    close_timeout=2.0,
+    history_events=1000,
 )
+"""What is kept for clients that resume has reached its bound when the warm-up ends."""
 
 WARM_UP: Final = 0.2
 """How long the warm-up takes, as a part of the whole."""
