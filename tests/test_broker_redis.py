@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -25,6 +26,7 @@ from tachikoma_proto.brokers import (  # noqa: E402
     Record,
     RedisBroker,
 )
+from tachikoma_proto.brokers.redis_streams import _StreamsConnection  # noqa: E402
 from tachikoma_proto.errors import BrokerError  # noqa: E402
 from tachikoma_proto.testing import check_broker  # noqa: E402
 
@@ -252,13 +254,51 @@ class TestReading:
             assert received.gaps == ["missions"]
 
     @live
+    async def test_a_log_that_is_loaded_anew_in_time_has_no_gap(
+        self, server: RedisServer, prefix: str
+    ) -> None:
+        broker, received = RedisBroker(server.url, prefix=prefix), Received()
+        async with connected(broker, received) as connection, receiving(connection):
+            await append(connection, "a", "b", sequence=1)
+            await until(lambda: received.frames() == ["a", "b"])
+            server.run("DEL", f"{{{prefix}}}:state:missions")  # the reader is waiting
+            batch = await connection.load("missions", 10)
+            await append(connection, "c", sequence=3)
+            await until(lambda: received.frames() == ["a", "b", "c"])
+            assert received.batches[-1].epoch == batch.epoch
+            assert received.batches[-1].offset == 1
+            assert not received.gaps
+
+    @live
+    async def test_a_life_that_ends_while_it_is_loaded_is_not_mixed_with_the_next(
+        self, server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broker = RedisBroker(server.url, prefix=prefix)
+        async with connected(broker) as connection, connected(broker) as other:
+            await append(connection, "a", "b", sequence=1)
+            read_tail = _StreamsConnection._tail
+
+            async def begin_another(self: _StreamsConnection, *arguments: Any) -> Any:
+                monkeypatch.undo()
+                server.run("DEL", f"{{{prefix}}}:state:missions")
+                await append(other, "c", "d", "e", sequence=1)
+                return await read_tail(self, *arguments)
+
+            monkeypatch.setattr(_StreamsConnection, "_tail", begin_another)
+            batch = await connection.load("missions", 10)
+            assert [r.frame for r in batch.records if r is not None] == ["c", "d", "e"]
+            assert batch == await other.load("missions", 10)
+
+    @live
     async def test_all_logs_may_have_gaps(self, server: RedisServer, prefix: str) -> None:
         broker, received = RedisBroker(server.url, prefix=prefix), Received()
         async with connected(broker, received) as connection, receiving(connection) as task:
             for topic in TOPICS:
                 server.run("DEL", f"{{{prefix}}}:state:{topic}")
             await until(lambda: sorted(received.gaps) == sorted(TOPICS))
+            busy = time.process_time()
             await asyncio.sleep(1.2)
+            assert time.process_time() - busy < 0.3
             await connection.load("missions", 10)
             await append(connection, "a", sequence=1)
             await until(lambda: received.frames() == ["a"])

@@ -294,6 +294,7 @@ async def _check_retries(bench: _Bench) -> None:
     await first.append_as("p", 2, [b, c])  # the first is stored already
     await second.append_as("p", 1, [a, b, c])  # over another connection
     await first.append_as("p", 2, [b])
+    await first.append_as("p", 3, [c])
     await second.append_as("p", 4, [d])
     await first.append_as("p", 1, [a, b, c, d, e])
     for process in (first, second):
