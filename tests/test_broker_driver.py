@@ -326,6 +326,44 @@ async def test_records_that_cannot_be_read_are_counted_and_the_others_delivered(
 
 
 @live
+async def test_what_the_broker_could_never_store_is_refused() -> None:
+    broker = FlakyBroker()
+    broker.max_record_size = 1000
+    async with server_on(broker) as server, reader_of(server) as numbers:
+        server.publish(started(1))
+        with pytest.raises(tp.BrokerError, match="at most 1000 bytes"):
+            server.publish(tp.MissionFailed(mission_id=UUID(int=2), error="x" * 1000))
+        server.publish(started(3))
+        assert await take(numbers, 2) == [1, 3]
+
+
+@live
+async def test_what_turns_out_too_large_later_does_not_hold_up_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dropped: list[int] = []
+
+    class Dropped(tp.Metrics):
+        def records_dropped(self, count: int) -> None:
+            dropped.append(count)
+
+    broker = FlakyBroker()
+    broker.is_down = True
+    broker.max_record_size = 1000
+    async with server_on(broker, metrics=Dropped()) as server:
+        server.publish(started(1))
+        server.publish(tp.MissionFailed(mission_id=UUID(int=2), error="x" * 1000))
+        server.publish(started(3))
+        flushing = asyncio.create_task(server.flush())
+        await asyncio.sleep(0)
+        broker.is_down = False
+        await soon(flushing)
+        assert sum(broker.appended) == 2
+        assert dropped == [1]
+        assert "1 events of 'missions' are dropped: they are larger" in caplog.text
+
+
+@live
 async def test_a_fault_of_the_broker_s_code_is_logged_and_does_not_end_the_server(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

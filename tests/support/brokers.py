@@ -24,6 +24,7 @@ class FlakyBroker(Broker):
         answers: Whether the answer of an append arrives; without, it is stored and then fails.
         stores: Whether appends are stored; without, they fail and nothing is stored.
         appended: How many records each append had.
+        max_record_size: How many bytes a record may have.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class FlakyBroker(Broker):
         self.answers = True
         self.stores = True
         self.appended: list[int] = []
+        self.max_record_size: int | None = None
         self.connections: set[_FlakyConnection] = set()
         self._logs = MemoryBroker()
 
@@ -60,6 +62,7 @@ class _FlakyConnection(BrokerConnection):
 
     def __init__(self, broker: FlakyBroker, deliver: Deliver) -> None:
         self._broker = broker
+        self.max_record_size = broker.max_record_size
         self._deliver = deliver
         self.arrived: asyncio.Queue[Batch | Gap] = asyncio.Queue()
         self.broken = asyncio.Event()
@@ -74,6 +77,9 @@ class _FlakyConnection(BrokerConnection):
         await asyncio.sleep(self._broker.latency)
         if self.broken.is_set():
             raise BrokerError("the connection is lost")
+        limit = self._broker.max_record_size
+        if limit is not None and any(len(record.to_bytes()) > limit for record in records):
+            raise BrokerError("a record is too large")
         self._broker.appended.append(len(records))
         if self._broker.stores:
             self.inner.append(topic, records, producer=producer, sequence=sequence)

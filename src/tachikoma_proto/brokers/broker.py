@@ -59,7 +59,14 @@ Deliver: TypeAlias = Callable[[Batch | Gap], None]
 
 
 class BrokerConnection(ABC):
-    """One connection to a broker; ``Broker.connect`` makes it."""
+    """One connection to a broker; ``Broker.connect`` makes it.
+
+    Attributes:
+        max_record_size: How many bytes a record may have; None for any number. Larger ones are not
+            appended: they could never be stored, and no other after them.
+    """
+
+    max_record_size: int | None = None
 
     @abstractmethod
     async def load(self, topic: str, limit: int) -> Batch:

@@ -515,8 +515,11 @@ class _NatsConnection(BrokerConnection):
 
     async def open(self) -> None:
         await self._jetstream.connect()
+        sizes = [self._jetstream.max_payload]
         for log in self._logs.values():
-            await self._stream(log)
+            limit = int((await self._stream(log))["config"].get("max_msg_size", -1))
+            sizes += [limit] if limit > 0 else []
+        self.max_record_size = min(sizes) - _HEADERS_SIZE
         self._looking = asyncio.create_task(self._look())
         self._looking.add_done_callback(self._on_looked)
 

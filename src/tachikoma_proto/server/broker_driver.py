@@ -15,6 +15,8 @@ Rules:
   not even to a log that has begun a new life since.
 * The driver loads a log when it connects and after a gap; the hub decides what was lost. What is
   delivered while a log is being loaded waits until it is.
+* What the broker could never store is refused when it is published; if it was published before that
+  was known, it is dropped with a log record, so that it does not hold up the others for good.
 * What a broker raises ends the connection; the next one is made after growing delays.
 """
 
@@ -59,21 +61,27 @@ class _Outbox:
     Attributes:
         topic: The topic.
         records: The records, in order, each with its size.
-        stored: How many records were stored before these.
+        stored: How many records were stored before these, or dropped.
+        dropped: How many of those were dropped.
         returned: How many of the first came back from the log, so that they are stored.
         appending: The append that is under way.
         expected: What has yet to come back from the log, and when it was published.
     """
 
-    __slots__ = ("appending", "expected", "records", "returned", "stored", "topic")
+    __slots__ = ("appending", "dropped", "expected", "records", "returned", "stored", "topic")
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.records: deque[tuple[Record, int]] = deque()
-        self.stored = 0
+        self.stored = self.dropped = 0
         self.returned = 0
         self.appending: asyncio.Task[None] | None = None
         self.expected: deque[tuple[Record, float]] = deque(maxlen=_MAX_EXPECTED)
+
+    @property
+    def sequence(self) -> int:
+        """The number of the first record, for the broker."""
+        return self.stored - self.dropped + 1
 
 
 class BrokerDriver:
@@ -95,6 +103,7 @@ class BrokerDriver:
         self._size = 0
         self._queued = 0
         self._is_closed = False
+        self._max_record_size: int | None = None  # of the last connection
         self._flushing: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         # Of one event loop:
@@ -150,7 +159,7 @@ class BrokerDriver:
             self._connection.append(
                 record.topic, (record,), producer=self._producer, sequence=outbox.stored + 1
             )
-            outbox.stored += 1
+            outbox.stored += 1  # and none is ever dropped
             return self._queued
         size = size_of(record.frame)
         if self._is_closed:
@@ -161,6 +170,11 @@ class BrokerDriver:
             raise BrokerError(
                 f"the event was not published: {self._depth} events of {self._size} bytes wait "
                 "for the broker already"
+            )
+        if self._is_too_large(record, size):
+            raise BrokerError(
+                "the event was not published: the broker takes records of at most "
+                f"{self._max_record_size} bytes"
             )
         outbox.records.append((record, size))
         self._depth += 1
@@ -247,6 +261,9 @@ class BrokerDriver:
         self._connection = connection
         for topic in self._outboxes:
             await self._load(connection, topic)
+        self._max_record_size = connection.max_record_size
+        for outbox in self._outboxes.values():
+            self._drop_too_large(outbox)
         self._is_connected = True
         log.info("connected to the broker")
         if self._metrics is not None:
@@ -260,6 +277,29 @@ class BrokerDriver:
         """Have nobody wait for the first connection any longer."""
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
+
+    def _is_too_large(self, record: Record, size: int) -> bool:
+        """Return whether the broker could never store a record, given the size of its frame."""
+        limit = self._max_record_size
+        return limit is not None and size * 2 > limit and len(record.to_bytes()) > limit
+
+    def _drop_too_large(self, outbox: _Outbox) -> None:
+        """Drop what was published before it was known how much the broker takes."""
+        kept = [one for one in outbox.records if not self._is_too_large(*one)]
+        count = len(outbox.records) - len(kept)
+        if count:
+            self._count_dropped(count, "are larger than the broker takes", outbox.topic)
+            self._depth -= count
+            outbox.stored += count
+            outbox.dropped += count
+            outbox.records = deque(kept)
+            self._size = sum(size for box in self._outboxes.values() for _, size in box.records)
+            self._wake()
+
+    def _count_dropped(self, count: int, why: str, topic: str) -> None:
+        log.error("%d events of %s are dropped: they %s", count, ascii(topic), why)
+        if self._metrics is not None:
+            self._metrics.records_dropped(count)
 
     async def _until_broken(self, receiving: Awaitable[None]) -> Exception:
         """Receive until the connection ends, and return why."""
@@ -348,9 +388,7 @@ class BrokerDriver:
                 if self._metrics is not None:
                     self._metrics.broker_lag(monotonic() - published_at)
         if dropped:
-            log.warning("%d records of %s cannot be read", dropped, ascii(batch.topic))
-            if self._metrics is not None:
-                self._metrics.records_dropped(dropped)
+            self._count_dropped(dropped, "cannot be read", batch.topic)
 
     def _write(self, outbox: _Outbox) -> None:
         """Append what waits, unless an append is under way."""
@@ -359,7 +397,7 @@ class BrokerDriver:
             batch = [record for record, _ in islice(outbox.records, _MAX_BATCH)]
             try:
                 storing = self._connection.append(
-                    outbox.topic, batch, producer=self._producer, sequence=outbox.stored + 1
+                    outbox.topic, batch, producer=self._producer, sequence=outbox.sequence
                 )
             except Exception as error:  # noqa: BLE001 - whatever a broker raises
                 self._break(error)

@@ -104,7 +104,7 @@ class Metrics:
         """
 
     def records_dropped(self, count: int) -> None:
-        """Count records of other processes that cannot be read or are of no known event.
+        """Count records that cannot be read, or that the broker does not take.
 
         Args:
             count: How many.
