@@ -95,7 +95,8 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The client of both registries' messages, compiled with all that uses it."""
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "tachikoma.ts").write_text(schema.typescript(REGISTRIES["deploy"]), encoding="utf-8")
-    for name in ("package.json", "tsconfig.json", "usage.ts", "live.ts", "scripted.ts"):
+    scripts = ["live.ts", "scripted.ts", "resuming.ts"]
+    for name in ("package.json", "tsconfig.json", "usage.ts", *scripts):
         shutil.copy(WEB / name, folder)
     (folder / "node_modules").symlink_to(WEB / "node_modules")
     tsc = WEB / "node_modules" / request.param / "bin" / "tsc"
@@ -103,7 +104,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     options = ["-p", "tsconfig.json"]
     configure(folder, ["tachikoma.ts", "usage.ts"], [])
     node(tsc, *options, cwd=folder)
-    configure(folder, ["live.ts", "scripted.ts"], ["node"])
+    configure(folder, scripts, ["node"])
     node(tsc, *options, cwd=folder)
     return folder
 
@@ -157,6 +158,10 @@ def test_the_types_allow_and_refuse_what_they_should(compiled: Path) -> None:
 
 def test_the_client_resumes_and_lives_with_what_it_does_not_know(compiled: Path) -> None:
     assert node("scripted.js", cwd=compiled) == "done\n"
+
+
+def test_the_client_resumes_in_order_and_tells_what_it_lost(compiled: Path) -> None:
+    assert node("resuming.js", cwd=compiled) == "done\n"
 
 
 def test_the_client_talks_with_the_server(compiled: Path) -> None:

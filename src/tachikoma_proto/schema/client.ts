@@ -42,7 +42,8 @@ export interface ConnectOptions {
   readonly backoff?: number | undefined;
   /** The longest wait between attempts to reconnect: 30,000 unless told. */
   readonly maxBackoff?: number | undefined;
-  /** How many events a subscription holds for its reader: 1,000 unless told. */
+  /** How many events a subscription holds for its reader, and the client while it subscribes again:
+   * 1,000 unless told. */
   readonly maxPending?: number | undefined;
   /** Is told how the connection is, whenever that changes. */
   readonly onState?: ((state: State) => void) | undefined;
@@ -213,9 +214,27 @@ export class Subscription<E = Event> implements AsyncIterable<E> {
   }
 }
 
+/** A place in the log of a category's topic. Its three members are compared and kept together. */
+interface LogPosition {
+  readonly topic: string;
+  readonly epoch: string;
+  readonly offset: number;
+}
+
 interface Topic {
   readonly subscriptions: Set<Subscription<any>>;
-  position?: unknown;
+  /** Where the subscription on this connection began, if the server gives positions. */
+  start?: LogPosition | undefined;
+  /** Up to where everything came over the connections before. */
+  since?: LogPosition | undefined;
+}
+
+/** What came over a connection on which not all topics are subscribed yet. */
+interface Held {
+  readonly frames: { readonly frame: Members; readonly hasLong: boolean }[];
+  readonly positions: LogPosition[];
+  /** How many events of a log found no room. */
+  readonly dropped: Map<string, number>;
 }
 
 interface PendingRequest {
@@ -233,6 +252,11 @@ export class Client {
   readonly #options: ConnectOptions;
   readonly #requests = new Map<string, PendingRequest>();
   readonly #topics = new Map<string, Topic>();
+  /** How far each log was handed out: what is not beyond has been there, and comes once. */
+  readonly #positions = new Map<string, LogPosition>();
+  /** Logs of which a subscription on this connection came without positions. */
+  readonly #withoutPositions = new Set<string>();
+  #held: Held | undefined;
   #socket: WebSocketLike | undefined;
   #state: State = { status: "disconnected", code: 1006, reason: "" };
   #idleTimer: unknown;
@@ -293,7 +317,7 @@ export class Client {
     this.#topics.set(topic, entry);
     entry.subscriptions.add(subscription);
     try {
-      await this.#announce(topic, entry, false);
+      await this.#announce(topic, entry, false, false);
     } catch (error) {
       this.#forget(subscription);
       throw error;
@@ -362,6 +386,7 @@ export class Client {
     this.#socket = undefined;
     clearTimeout(this.#idleTimer);
     this.#failRequests(new ConnectionLostError(`the connection ended (${code})`));
+    this.#leavePositions(this.#state.status === "connected");
     if (this.#state.status !== "connected") return;
     this.#setState({ status: "disconnected", code, reason });
     void this.#reconnect();
@@ -373,11 +398,12 @@ export class Client {
       const longest = Math.min(maxBackoff, backoff * 2 ** Math.min(attempt - 1, 30));
       await this.#sleep(longest * (0.5 + Math.random() / 2));
       if (this.#isClosed()) return;
+      this.#held = { frames: [], positions: [], dropped: new Map() };
       try {
         await this.#establish();
         const lost = await this.#resubscribe();
         if (this.#socket === undefined) continue;
-        this.#setState({ status: "connected", attempts: attempt, lost });
+        this.#release({ status: "connected", attempts: attempt, lost });
         return;
       } catch (error) {
         const socket = this.#socket;
@@ -410,34 +436,89 @@ export class Client {
 
   async #resubscribe(): Promise<string[]> {
     const lost: string[] = [];
-    for (const [topic, entry] of [...this.#topics]) {
+    const topics = [...this.#topics];
+    const isResuming = ([, { subscriptions }]: [string, Topic]) =>
+      [...subscriptions].some((subscription) => subscription.options.resume === true);
+    const logs = new Set(topics.filter(isResuming).map(([topic]) => logOf(topic)));
+    for (const [topic, entry] of topics) {
       try {
-        if (!(await this.#announce(topic, entry, true))) lost.push(topic);
+        // All events of a log need positions where one topic resumes: they are put in order.
+        const isRecovered = await this.#announce(topic, entry, logs.has(logOf(topic)), true);
+        if (!isRecovered) lost.push(topic);
       } catch (error) {
         if (!(error instanceof RemoteError)) throw error;
         lost.push(topic); // it is asked for again at the next reconnect
         this.#report(error);
       }
     }
+    const dropped = this.#held?.dropped;
+    for (const [topic] of topics) {
+      if (dropped?.has(logOf(topic)) && !lost.includes(topic)) lost.push(topic);
+    }
     return lost;
   }
 
   /** Subscribes on the wire, with filters that cover all who read; tells whether nothing was missed. */
-  async #announce(topic: string, entry: Topic, isAgain: boolean): Promise<boolean> {
+  async #announce(
+    topic: string,
+    entry: Topic,
+    asksPositions: boolean,
+    isAgain: boolean,
+  ): Promise<boolean> {
     const options = [...entry.subscriptions].map((subscription) => subscription.options);
     const [filters, ...others] = new Set(options.map((one) => JSON.stringify(one.filters ?? {})));
     const isResuming = options.some((one) => one.resume === true);
-    const ack: Members = await this.#call("subscribe", {
+    const plain = {
       topic,
       ...(filters === undefined || filters === "{}" || others.length > 0
         ? {}
         : { filters: JSON.parse(filters) }),
-      ...(isResuming ? { resume: true } : {}),
-      ...(isResuming && isAgain && entry.position !== undefined ? { since: entry.position } : {}),
-    });
+    };
+    // Of a log that went on without this topic, events would come twice, or in another order.
+    const isWhole = samePlace(entry.since, this.#positions.get(logOf(topic)));
+    const since = isResuming && isAgain && isWhole ? entry.since : undefined;
+    const resuming = { ...plain, resume: true, ...(since === undefined ? {} : { since }) };
+    let ack: Members;
+    try {
+      ack = await this.#call("subscribe", isResuming || asksPositions ? resuming : plain);
+    } catch (error) {
+      const isForbidden = error instanceof RemoteError && error.code === "invalid_message";
+      if (!isForbidden || !(isResuming || asksPositions)) throw error;
+      ack = await this.#call("subscribe", plain); // to a server that forbids what it does not know
+    }
     if (!ack["success"]) throw new RemoteError("refused", ack["message"] ?? "not subscribed");
-    if (isResuming && ack["position"] != null) entry.position = ack["position"];
-    return ack["recovered"] === true;
+    const position = this.#readPosition(ack["position"]);
+    if (position === undefined) this.#withoutPositions.add(logOf(topic));
+    // A log that begins anew under a connection leaves a hole: the start stays where it was.
+    const epoch = entry.start?.epoch ?? position?.epoch;
+    if (position === undefined || position.epoch === epoch) entry.start = position;
+    return ack["recovered"] === true && since !== undefined && position?.epoch === since.epoch;
+  }
+
+  /** Hands out what was held, each log in its order, and takes over its positions. */
+  #release(state: State): void {
+    const { frames, positions, dropped } = this.#held!;
+    this.#held = undefined;
+    this.#setState(state);
+    for (const { frame, hasLong } of inOrder(frames)) this.#take(frame, hasLong);
+    for (const [topic, { subscriptions }] of this.#topics) {
+      const count = dropped.get(logOf(topic));
+      if (count === undefined) continue;
+      for (const subscription of subscriptions) subscription.push(new EventsMissedError(count));
+    }
+    for (const position of positions) this.#advance(position);
+  }
+
+  /** Records up to where each topic came over a connection, unless that never became ready. */
+  #leavePositions(wasReady: boolean): void {
+    for (const [topic, entry] of this.#topics) {
+      const latest = this.#positions.get(logOf(topic));
+      if (wasReady && entry.start !== undefined) {
+        entry.since = latest?.epoch === entry.start.epoch ? latest : undefined;
+      } else if (wasReady && this.#withoutPositions.has(logOf(topic))) entry.since = undefined;
+      entry.start = undefined;
+    }
+    this.#withoutPositions.clear();
   }
 
   async #unsubscribe(subscription: Subscription<any>): Promise<void> {
@@ -504,8 +585,8 @@ export class Client {
     const type: string = frame["type"];
     if (type === "ping" && frame["id"] === undefined) this.#send(socket, { type: "pong" });
     else if (frame["reply_to"] != null) this.#settle(frame, hasLong);
-    else if (type.startsWith("event.")) this.#publish(frame, hasLong);
-    else if (type === "position") this.#advance(frame["payload"]?.["position"]);
+    else if (type.startsWith("event.")) this.#take(frame, hasLong);
+    else if (type === "position") this.#advance(this.#readPosition(frame["payload"]?.["position"]));
     else if (type === "error") this.#report(remoteError(frame["payload"]));
     else if (own(RESPONSES, type) === undefined) this.#options.onUnknown?.(frame as UnknownMessage);
   }
@@ -525,7 +606,33 @@ export class Client {
       request.reject(error as Error);
       return;
     }
+    const answer = payload as Members;
+    if (type === "ack") this.#advance(this.#readPosition(answer["position"]));
+    if (type === "auth_result") this.#doubtPositions();
     request.resolve(payload);
+  }
+
+  /** A server may end subscriptions with another identity, and does not say so for certain. */
+  #doubtPositions(): void {
+    for (const [topic, entry] of this.#topics) {
+      if (entry.start !== undefined) this.#withoutPositions.add(logOf(topic));
+      entry.start = undefined;
+    }
+  }
+
+  /** Takes an event, once; it waits where the client is about to reconnect. */
+  #take(frame: Members, hasLong: boolean): void {
+    const position = this.#readPosition(frame["position"]);
+    if (position !== undefined && this.#has(position)) return;
+    if (this.#held === undefined) {
+      this.#advance(position);
+      this.#publish(frame, hasLong);
+    } else if (this.#held.frames.length < (this.#options.maxPending ?? 1000)) {
+      this.#held.frames.push({ frame, hasLong });
+    } else if (position !== undefined) {
+      const { dropped } = this.#held;
+      dropped.set(position.topic, (dropped.get(position.topic) ?? 0) + 1);
+    }
   }
 
   #publish(frame: Members, hasLong: boolean): void {
@@ -552,20 +659,28 @@ export class Client {
         if (passes(event, subscription.options.filters)) subscription.push(problem ?? event);
       }
     }
-    this.#advance(frame["position"]);
   }
 
-  #advance(position: any): void {
-    if (position == null) return;
+  #has(position: LogPosition): boolean {
+    const latest = this.#positions.get(position.topic);
+    return latest?.epoch === position.epoch && latest.offset >= position.offset;
+  }
+
+  #advance(position: LogPosition | undefined): void {
+    if (position === undefined) return;
+    if (this.#held !== undefined) this.#held.positions.push(position);
+    else if (!this.#has(position)) this.#positions.set(position.topic, position);
+  }
+
+  #readPosition(position: Members | null | undefined): LogPosition | undefined {
+    if (position == null) return undefined;
     try {
       refuseUnsafe(position, undefined, "$.position");
     } catch (error) {
       this.#report(error);
-      return;
+      return undefined;
     }
-    for (const [topic, entry] of this.#topics) {
-      if (topic.split("/", 1)[0] === position.topic) entry.position = position;
-    }
+    return position as unknown as LogPosition;
   }
 
   /** Asks whether the server is there when nothing was heard of it for a while. */
@@ -640,6 +755,32 @@ export function payloadType(message: UnknownMessage): string | undefined {
 /** Looks up what a table itself has: a peer may send `constructor`, too. */
 function own<T>(table: { readonly [name: string]: T } | undefined, name: string): T | undefined {
   return table !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+/** The category's topic, along whose log positions count. */
+function logOf(topic: string): string {
+  return topic.split("/", 1)[0]!;
+}
+
+function samePlace(one: LogPosition | undefined, other: LogPosition | undefined): boolean {
+  return one !== undefined && one.epoch === other?.epoch && one.offset === other.offset;
+}
+
+/** Sorts the events of each log, in the places that they have among the others. */
+function inOrder<T extends { readonly frame: Members }>(held: readonly T[]): readonly T[] {
+  const logs = new Map<string, T[]>();
+  const logAt = ({ frame }: T): T[] | undefined => {
+    const position = frame["position"] as LogPosition | null | undefined;
+    if (position == null) return undefined;
+    const name = JSON.stringify([position.topic, position.epoch]);
+    const log = logs.get(name) ?? [];
+    logs.set(name, log);
+    return log;
+  };
+  for (const one of held) logAt(one)?.push(one);
+  const offset = ({ frame }: T): number => frame["position"].offset;
+  for (const log of logs.values()) log.sort((one, other) => offset(one) - offset(other));
+  return held.map((one) => logAt(one)?.shift() ?? one);
 }
 
 function remoteError(payload: Members | null | undefined): RemoteError {
