@@ -725,6 +725,16 @@ class TestPositionUpdates:
         hub.deliver("missions", "e1", 3, [None])
         assert self.updates(hub, session, 60.0) == [at(3)]
 
+    def test_it_comes_behind_the_events_that_wait(self) -> None:
+        hub = fed()
+        session = hub.open(0.0)
+        subscribe(session, f"missions/{OTHER}", resume=True)
+        self.updates(hub, session, 0.0)
+        hub.deliver("missions", "e1", 2, [record("a", OTHER), record("b")])
+        session.receive('{"type":"pong"}', 30.0)
+        session.handle_timeout(30.0)
+        assert summary(session) == ["a", tp.PositionUpdate(position=at(2))]
+
     def test_it_comes_though_a_later_subscription_would_have_got_the_event(self) -> None:
         hub = fed()
         session = hub.open(0.0)
