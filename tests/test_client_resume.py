@@ -236,7 +236,7 @@ class TestTheOrder:
             positions.move(position)
             assert positions.of("missions") == latest
         assert positions.has(at("b", 2))
-        assert not positions.has(at("a", 2))
+        assert positions.has(at("a", 2))
         assert positions.of("system") is None
 
 

@@ -6,22 +6,26 @@ Rules:
   nothing without its topic and its epoch: the three are compared and kept together.
 * A position never goes back within an epoch. A server process that lags behind another sends again
   what the client has from that one.
-* Another epoch is another life of the log, and takes the place of the one before.
+* Another epoch is another life of the log. Those before are remembered for a while: a server
+  process that has not noticed the new life yet may still send events of the old one.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tachikoma_proto.messages.envelope import OutgoingMessage, Position
 
 M = TypeVar("M", bound=OutgoingMessage[Any])
 
+_LIVES: Final = 8
+"""How many lives of a log are remembered."""
+
 
 class Positions:
-    """The latest position of each log."""
+    """The latest position in each life of each log."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, Position] = {}
+        self._lives: dict[str, dict[str, Position]] = {}  # by topic and epoch, the present one last
 
     def of(self, log: str) -> Position | None:
         """Return the position in a log; None if nothing is known of it.
@@ -29,21 +33,21 @@ class Positions:
         Args:
             log: The topic of the log's category.
         """
-        return self._latest.get(log)
+        lives = self._lives.get(log)
+        return next(reversed(lives.values())) if lives else None
 
     def has(self, position: Position) -> bool:
         """Return whether an event at a position is none that is new."""
-        latest = self._latest.get(position.topic)
-        return (
-            latest is not None
-            and latest.epoch == position.epoch
-            and latest.offset >= position.offset
-        )
+        known = self._lives.get(position.topic, {}).get(position.epoch)
+        return known is not None and known.offset >= position.offset
 
     def move(self, position: Position) -> None:
-        """Record a position, unless a later one is known."""
-        if not self.has(position):
-            self._latest[position.topic] = position
+        """Record a position, unless a later one is known in the same life of its log."""
+        lives = self._lives.setdefault(position.topic, {})
+        known = lives.pop(position.epoch, position)
+        lives[position.epoch] = position if position.offset > known.offset else known
+        if len(lives) > _LIVES:
+            del lives[next(iter(lives))]
 
 
 def in_order(messages: Sequence[M]) -> Iterator[M]:
