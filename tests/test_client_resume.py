@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from math import inf
 from typing import Any, Final
 from uuid import UUID
 
@@ -786,15 +787,14 @@ class Reader:
     Attributes:
         due: The numbers of the events that have to come, or have to be told as lost.
         came: The numbers of those that came.
-        told: The notices of losses: after how many events they came, and the number of the last
-            event that they may be about.
+        told: What the notices excuse: events after the first number, up to the second.
     """
 
     def __init__(self, topic: str, filters: tp.SubscriptionFilters | None, block: Any) -> None:
         self.topic, self.filters, self.block = topic, filters, block
         self.due: list[int] = []
         self.came: list[int] = []
-        self.told: list[tuple[int, int]] = []
+        self.told: list[tuple[int, float]] = []
 
     async def start(self, order: dict[tp.Event, int]) -> None:
         self._events = await self.block.__aenter__()
@@ -808,26 +808,36 @@ class Reader:
         async for event in self._events:
             if event in order:
                 self.came.append(order[event])
-            elif self._tells(event):
-                self.told.append((len(self.came), len(order)))
+            else:
+                self._heard(event, len(order))
+
+    def _heard(self, notice: tp.Event, published: int) -> None:
+        """Note what a notice excuses: what was published before, or also what follows."""
+        latest = self.came[-1] if self.came else 0
+        match notice:
+            case tp.Reconnected(refused=topics) if self.topic in topics:
+                self.told.append((latest, inf))  # until it says otherwise
+            case tp.SubscriptionLost(topic=self.topic):
+                self.told.append((latest, inf))
+            case tp.SubscriptionRestored(topic=self.topic):  # it was away since the notice before
+                self.told.append((self.told[-1][0] if self.told else latest, published))
+            case tp.Reconnected(lost=topics):
+                if self.told and self.told[-1][1] == inf:
+                    self.told[-1] = self.told[-1][0], published
+                if self.topic in topics:
+                    self.told.append((latest, published))
+            case tp.EventsMissed():
+                self.told.append((latest, published))
+            case _:
+                pass
 
     def check(self, *, is_ended: bool) -> None:
         assert self.came == sorted(set(self.came)), "an event came twice, or out of order"
-        end = self.came[-1] if is_ended and self.came else 0 if is_ended else self.due[-1]
+        end = self.due[-1] if not is_ended else self.came[-1] if self.came else 0
         missing = {number for number in self.due if number <= end} - set(self.came)
-        for after, latest in self.told:
-            last = self.came[after - 1] if after else 0
-            missing -= {number for number in missing if last < number <= latest}
+        for first, last in self.told:
+            missing -= {number for number in missing if first < number <= last}
         assert not missing, f"{missing} are missing, and nobody was told"
-
-    def _tells(self, notice: tp.Event) -> bool:
-        match notice:
-            case tp.Reconnected(lost=lost):
-                return self.topic in lost
-            case tp.SubscriptionLost(topic=topic) | tp.SubscriptionRestored(topic=topic):
-                return topic == self.topic
-            case _:
-                return isinstance(notice, tp.EventsMissed)
 
 
 class History:
@@ -917,8 +927,11 @@ class History:
             await reader.stop()
 
 
-async def play(first: list[tuple[Any, ...]], steps: list[tuple[Any, ...]]) -> None:
+async def play(
+    first: list[tuple[Any, ...]], steps: list[tuple[Any, ...]], repeats: bool = False
+) -> None:
     server = LogServer()
+    server.repeats = repeats
     async with client_of(server, backoff_base=0.001, backoff_max=0.002, max_events=8) as client:
         history = History(server, client)
         for step in first + steps:
@@ -927,8 +940,8 @@ async def play(first: list[tuple[Any, ...]], steps: list[tuple[Any, ...]]) -> No
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(ENTER, min_size=1, max_size=3), STEPS)
+@given(st.lists(ENTER, min_size=1, max_size=3), STEPS, st.booleans())
 def test_nothing_comes_twice_or_out_of_order_or_is_missing_untold(
-    first: list[tuple[Any, ...]], steps: list[tuple[Any, ...]]
+    first: list[tuple[Any, ...]], steps: list[tuple[Any, ...]], repeats: bool
 ) -> None:
-    asyncio.run(play(first, steps))
+    asyncio.run(play(first, steps, repeats))

@@ -31,6 +31,7 @@ class LogServer:
         seen: How many of them the process of the present connection has seen.
         lag: How many the process of the next connection lacks.
         knows_positions: Whether the process knows the feature at all.
+        repeats: Whether what two subscriptions missed is sent for each, which no server should do.
         is_strict: Whether the process refuses what it does not know.
         faults: What becomes of the next subscribes: an error code, ``silent``, ``hang up``, or
             nothing.
@@ -42,7 +43,7 @@ class LogServer:
         self.epoch = "life-1"
         self.records: list[tp.Event] = []
         self.trimmed = self.seen = self.lag = 0
-        self.knows_positions, self.is_strict = True, False
+        self.knows_positions, self.is_strict, self.repeats = True, False, False
         self.faults: deque[str] = deque()
         self.meanwhile: deque[Callable[[], object]] = deque()
         self.opened: list[Answering] = []
@@ -88,9 +89,10 @@ class LogServer:
         self.subscriptions[command.topic] = _Subscription(command.filters, has_positions, start)
         for offset in range(start + 1, self.seen + 1):
             event = self.records[offset - 1]
-            if passes(event, command.topic, command.filters) and not any(
+            was_sent = any(
                 offset > one.start and passes(event, topic, one.filters) for topic, one in had
-            ):
+            )
+            if passes(event, command.topic, command.filters) and (self.repeats or not was_sent):
                 self._send(offset)
         if not (has_positions and self.knows_positions):
             return tp.AckResponse.ok()
