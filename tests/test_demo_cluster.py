@@ -61,35 +61,39 @@ def test_what_is_lost_with_the_broker_is_told(
     assert "every client has every event, once and in order" in shown.out
 
 
+PUBLISHER = UUID(int=1)
+
+
 def follower() -> cluster._Follower:
     async def nowhere() -> tp.Transport:
         raise ConnectionRefusedError
 
-    return cluster._Follower(Client(nowhere))
+    member = cluster._Member(0, {}, stored={PUBLISHER: 0})
+    return cluster._Follower(Client(nowhere), [member])
 
 
 @live
 async def test_a_hole_and_a_second_delivery_are_found() -> None:
     one = follower()
-    publisher = UUID(int=1)
     for number in (1, 2, 4, 4):
-        one._take(publisher, number)
+        one._take(PUBLISHER, str(number))
     assert one.faults == ["events 3 to 3 are missing", "event 4 came after event 4"]
-    assert not one.has(publisher, 5)
+    assert not one.has(PUBLISHER, 5)
     assert not one.has(UUID(int=2), 1)
+    one._take(UUID(int=3), "of another demo on the same broker")
+    assert len(one.faults) == 2
 
 
 @live
 async def test_what_a_client_was_told_of_is_no_fault() -> None:
     one = follower()
-    publisher = UUID(int=1)
-    one._take(publisher, 1)
+    one._take(PUBLISHER, "1")
     one.losses += 1
-    assert one.has(publisher, 9)
-    one._take(publisher, 5)
+    assert one.has(PUBLISHER, 9)
+    one._take(PUBLISHER, "5")
     assert not one.faults
-    assert not one.has(publisher, 9)
-    one._take(publisher, 7)
+    assert not one.has(PUBLISHER, 9)
+    one._take(PUBLISHER, "7")
     assert one.faults == ["events 6 to 6 are missing"]
 
 

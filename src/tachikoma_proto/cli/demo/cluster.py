@@ -145,6 +145,7 @@ class _Follower:
     """A client that checks what it gets.
 
     Attributes:
+        members: The server processes; what others publish is none of its concern.
         got: The last number of each publisher, and how many losses had been told then.
         losses: How often it was told that events may be missing.
         reconnects: How often it connected again.
@@ -152,6 +153,7 @@ class _Follower:
     """
 
     client: Client
+    members: list[_Member]
     got: dict[UUID, tuple[int, int]] = field(factory=dict)
     losses: int = 0
     reconnects: int = 0
@@ -166,7 +168,7 @@ class _Follower:
             async for event in events:
                 match event:
                     case tp.ForgeLog(session_id=publisher, message=number):
-                        self._take(publisher, int(number))
+                        self._take(publisher, number)
                     case tp.Reconnected(lost=lost):
                         self.reconnects += 1
                         self.losses += bool(lost)
@@ -180,7 +182,10 @@ class _Follower:
         last, losses = self.got.get(publisher, (0, 0))
         return last >= number or losses < self.losses
 
-    def _take(self, publisher: UUID, number: int) -> None:
+    def _take(self, publisher: UUID, message: str) -> None:
+        if not any(publisher in member.stored for member in self.members):
+            return
+        number = int(message)
         last, losses = self.got.get(publisher, (0, 0))
         if number <= last:
             self.faults.append(f"event {number} came after event {last}")
@@ -217,7 +222,7 @@ async def run_cluster(plan: Plan) -> int:
             stack.push_async_callback(member.end)
         await asyncio.gather(*(member.start() for member in members))
         followers = [
-            _Follower(Client(open_transport, token=token, config=_CONFIG))
+            _Follower(Client(open_transport, token=token, config=_CONFIG), members)
             for _ in range(plan.clients)
         ]
         await stack.enter_async_context(_following(followers))

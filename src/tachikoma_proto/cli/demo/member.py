@@ -28,11 +28,12 @@ _INTERVAL: Final = 0.1
 """How many seconds pass between that."""
 
 
-def broker_of(url: str) -> Broker:
+def broker_of(url: str, prefix: str = "tachikoma_demo") -> Broker:
     """Return the broker that a URL names.
 
     Args:
         url: ``redis://…``, ``rediss://…``, ``nats://…`` or ``tls://…``.
+        prefix: What its logs are named after, so that they are not those of servers in use.
 
     Raises:
         ValueError: It is of no broker that is known.
@@ -40,9 +41,9 @@ def broker_of(url: str) -> Broker:
     """
     scheme = urlsplit(url).scheme
     if scheme in ("redis", "rediss"):
-        return tp.RedisBroker(url)
+        return tp.RedisBroker(url, prefix=prefix)
     if scheme in ("nats", "tls"):
-        return tp.NatsBroker(url)
+        return tp.NatsBroker(url, prefix=prefix)
     raise ValueError("the address of a broker is redis://…, rediss://…, nats://… or tls://…")
 
 
