@@ -229,7 +229,13 @@ def handlers() -> tp.Dispatcher[tp.Session]:
 
     @dispatcher.handler(tp.CancelMission)
     async def cancel(_: tp.CancelMission, session: tp.Session) -> tp.AckResponse:
-        asyncio.get_running_loop().call_soon(session.close, 1012, "restart")
+        def drop() -> None:
+            session.close(1012, "restart")
+            session.server.publish(
+                tp.ForgeLog(session_id=MISSION, level="info", message="while nobody was there")
+            )
+
+        asyncio.get_running_loop().call_soon(drop)
         return tp.AckResponse.ok()
 
     return dispatcher

@@ -95,7 +95,9 @@ await assert.rejects(
   (error) => error instanceof EventsMissedError && error.count === 3,
 );
 
-// The server drops the connection: requests fail, and the client is there again.
+// The server drops the connection: requests fail, and the client is there again. What was published
+// meanwhile comes out of a subscription that resumes.
+const resuming = (await client.subscribe("forge_sessions", { resume: true }))[Symbol.asyncIterator]();
 const isBack = new Promise<void>((resolve) => (onConnected = resolve));
 await client.request("mission_cancel", { mission_id }).catch((error: unknown) => {
   assert.ok(error instanceof ConnectionLostError);
@@ -106,6 +108,9 @@ assert.deepEqual(
   ["connected", "disconnected", "connected"],
 );
 assert.deepEqual(states[2]?.status === "connected" && states[2].lost, ["missions"]);
+const missed = (await resuming.next()).value;
+assert.ok(missed?.event === "log");
+assert.equal(missed.message, "while nobody was there");
 await client.request("mission_start", { mission_id });
 assert.equal((await first.next()).value?.event, "started");
 
