@@ -265,6 +265,31 @@ async def test_closing_without_the_broker_ends_in_time_and_says_what_is_lost(
 
 
 @live
+async def test_two_calls_may_close_a_server_that_is_without_its_broker() -> None:
+    broker = FlakyBroker()
+    broker.is_down = True
+    async with server_on(broker) as server:
+        server.publish(started(1))
+        await soon(asyncio.gather(server.close(timeout=0.5), server.close(timeout=0.05)))
+
+
+@pytest.mark.parametrize("turns", range(12))
+@live
+async def test_what_is_published_just_as_the_broker_is_lost_is_stored_later(turns: int) -> None:
+    """In one of these turns the append is cancelled before it has begun."""
+    broker = FlakyBroker()
+    async with server_on(broker) as server, reader_of(server) as numbers:
+        (connection,) = broker.connections
+        broker.break_connections()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        server.publish(started(1))
+        await until(lambda: broker.connections and connection not in broker.connections)
+        server.publish(started(2))
+        assert await take(numbers, 2) == [1, 2]
+
+
+@live
 async def test_a_log_that_was_lost_is_told_to_its_subscribers() -> None:
     broker = FlakyBroker()
     gaps: list[str] = []
@@ -414,15 +439,18 @@ def test_a_broker_that_is_none_is_refused() -> None:
         make_server(broker="redis://localhost")
 
 
-def test_a_server_without_a_broker_serves_one_event_loop_after_another() -> None:
-    server = server_on(None)
+@pytest.mark.parametrize("broker", [None, FlakyBroker()], ids=["without a broker", "with one"])
+def test_a_server_serves_one_event_loop_after_another(broker: FlakyBroker | None) -> None:
+    server = server_on(broker)
 
     async def main() -> None:
         async with connect(server) as client:
             events = client.events(tp.MissionStarted)
             await client.subscribe(tp.topics.MISSIONS)
-            assert server.publish(started(1)) == 1
+            server.publish(started(1))
             assert await soon(anext(events)) == started(1)
+            server.publish(started(2))
 
     asyncio.run(main())
     asyncio.run(main())
+    asyncio.run(server.close())

@@ -23,7 +23,7 @@ Rules:
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
@@ -213,13 +213,12 @@ class BrokerDriver:
                 await self.flush()
         except TimeoutError:
             log.error("the server ends before %d events were stored", self._depth)
+        except BrokerError:
+            return  # it was closed meanwhile
         self._is_closed = True
         self._wake()
-        tasks = {*self._tasks} | ({self._supervisor} if self._supervisor is not None else set())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._supervisor is not None:
+            await _cancel({self._supervisor})
         await self._disconnect()
 
     async def _supervise(self) -> None:
@@ -324,10 +323,9 @@ class BrokerDriver:
         self._is_immediate = False
         if was_connected and self._metrics is not None:
             self._metrics.broker_connected(False)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await _cancel(self._tasks)
+        for outbox in self._outboxes.values():
+            outbox.appending = None  # a task that is cancelled before it begins does not say so
         if connection is not None:
             try:
                 async with _limit("closing"):
@@ -452,6 +450,15 @@ class BrokerDriver:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._break(error)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks, and wait until they have ended; those of an earlier event loop have."""
+    own = [task for task in tasks if task.get_loop() is asyncio.get_running_loop()]
+    for task in own:
+        task.cancel()
+    if own:
+        await asyncio.wait(own)
 
 
 def _closed(storing: Coroutine[Any, Any, None], _: object) -> None:
