@@ -58,6 +58,14 @@ def test_encoding_does_not_escape_text() -> None:
     assert '"topic":"é😀\u2028\\"\\u0000"' in codec.encode(tp.Unsubscribe(topic='é😀\u2028"\0'))
 
 
+@pytest.mark.parametrize("character", ["x", "é", "漢", "🦀"])
+def test_encoding_counts_the_bytes_that_a_frame_has_in_utf_8(character: str) -> None:
+    codec = tp.Codec(max_size=5000)
+    response = tp.ErrorResponse(code="a", message=character * (5000 // len(character.encode())))
+    with pytest.raises(tp.EncodeError, match="at most 5000 bytes"):
+        codec.encode(response)
+
+
 def test_encoding_makes_an_id_and_a_timestamp() -> None:
     first, second = (json.loads(codec.encode(tp.Ping())) for _ in range(2))
     assert first["id"] != second["id"]

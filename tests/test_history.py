@@ -212,8 +212,9 @@ class TestPositions:
         (message,) = said(session)
         assert message.position is not None
 
-    def test_a_position_has_room_within_the_largest_frame(self) -> None:
-        codec = tp.Codec(max_size=1000)
+    @pytest.mark.parametrize("character", ["x", "é", "漢", "🦀"])
+    def test_a_position_has_room_within_the_largest_frame(self, character: str) -> None:
+        codec = tp.Codec(max_size=5000)
         hub = Hub(codec, OPEN)
         hub.load("missions", "e" * 64, 2**64 - 2, ())
         session = hub.open(0.0)
@@ -221,13 +222,13 @@ class TestPositions:
         session.next_frame()
         largest = next(
             event
-            for length in range(1000, 0, -1)
-            if (event := _recorded(hub, named("x" * length))) is not None
+            for length in range(5000, 0, -1)
+            if (event := _recorded(hub, named(character * length))) is not None
         )
         assert hub.deliver("missions", "e" * 64, 2**64 - 1, [largest]) == 1
         frame = session.next_frame()
         assert frame is not None
-        assert 990 < len(frame) <= 1000
+        assert 4990 < len(frame.encode()) <= 5000
         assert codec.decode_server_message(frame).position is not None
 
 

@@ -292,7 +292,7 @@ class Codec:
             text = ""
         if not text:
             raise EncodeError(errors=[_NO_ROOM])
-        if len(text) * 3 > self.max_size and size_of(text) > self.max_size:
+        if len(text) * 4 > self.max_size and size_of(text) > self.max_size:
             raise EncodeError(errors=[FieldError("$", f"at most {self.max_size} bytes")])
         if traits.may_be_deep and is_too_deep(text):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])

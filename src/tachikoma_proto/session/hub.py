@@ -133,7 +133,7 @@ class Hub:
             RegistryError: Its category has no topic.
         """
         text = self.context.codec.encode(event)
-        if len(text) * 3 > self._max_frame and size_of(text) > self._max_frame:
+        if len(text) * 4 > self._max_frame and size_of(text) > self._max_frame:
             raise EncodeError(
                 errors=[FieldError("$", f"at most {self._max_frame} bytes, without its position")]
             )
