@@ -660,6 +660,30 @@ class TestAFreshToken:
             assert await taken(events, 2) == [tp.Reconnected(1, lost=(MINE,)), "4"]
 
     @live
+    async def test_a_subscription_that_is_back_just_as_the_connection_breaks_is_told_of(
+        self,
+    ) -> None:
+        server = LogServer()
+        async with client_of(server, token="t") as client:
+            events = client.events()
+            await client.subscribe(MINE, resume=True)
+            del server.subscriptions[MINE]
+            send = server.now.send
+
+            async def breaking(text: str) -> None:
+                await send(text)
+                if isinstance(server.now.commands[-1], tp.Subscribe):
+                    server.subscriptions = {}
+                    raise OSError("the connection breaks")
+
+            server.meanwhile.append(lambda: server.publish(created("in the hole")))
+            server.now.send = breaking  # type: ignore[method-assign]
+            await client.request(tp.Authenticate(token="t"))
+            assert await taken(events, 2) == [tp.SubscriptionRestored(MINE), AGAIN]
+            server.publish(created("after"))
+            assert await taken(events, 1) == ["after"]
+
+    @live
     async def test_a_subscription_after_a_fresh_token_needs_no_proof(self) -> None:
         server = LogServer()
         async with client_of(server, token="t") as client:

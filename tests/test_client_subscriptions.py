@@ -171,6 +171,18 @@ class TestAReconnect:
             assert network.now.commands == [tp.Unsubscribe(topic="missions")]
 
     @live
+    async def test_a_reconnect_forgets_topics_that_nobody_wants_any_more(self) -> None:
+        network = Network()
+        async with client_of(network) as client:
+            async with client.subscription("missions"):
+                network.now.feed(None)
+                await until(lambda: client.state == "reconnecting")
+            await until(lambda: client.state == "connected")
+            assert client._parts is not None
+            assert not client._parts[1]._topics
+            assert not network.now.commands
+
+    @live
     async def test_a_failed_reconnect_drops_the_events_that_it_received(self) -> None:
         def pushy(command: tp.Command[Any]) -> tp.Response | None:
             network.now.feed(CODEC.encode(STARTED), None)

@@ -267,6 +267,9 @@ class Subscriptions:
         self._keep_positions()
         self._forget_connection()
         self._connection, self._checked = connection, connection.authentications
+        for entry in tuple(self._topics.values()):
+            entry.is_missing = False  # what it was missing before is told as lost, or resumed
+            self._forget_if_unused(entry)  # streams may have ended without a connection
         entries = [entry for entry in self._topics.values() if entry.holders]
         restoring = _Restoring(
             {e.log for e in entries if any(h.resume for h in e.holders.values())}
@@ -343,7 +346,6 @@ class Subscriptions:
         self._connection = None
         for entry in self._topics.values():
             entry.acknowledged = Unsubscribe(topic=entry.name)
-            entry.is_missing = False
 
     def _keep_positions(self) -> None:
         """Record up to where each topic came over the connection that was lost.
