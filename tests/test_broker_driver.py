@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
-from support.brokers import FlakyBroker
+from support.brokers import FlakyBroker, FlakyConnection
 from support.live import OPEN, live, make_server, soon, until
 
 import tachikoma_proto as tp
+from tachikoma_proto.brokers import Gap
 from tachikoma_proto.server import broker_driver
 from tachikoma_proto.testing import connect
 
@@ -405,6 +407,52 @@ async def test_a_fault_of_the_broker_s_code_is_logged_and_does_not_end_the_serve
         server.publish(started(1))
         await server.flush()
     assert caplog.text.count("\nZeroDivisionError: a fault") == 2
+
+
+@pytest.mark.parametrize("method", ["connect", "load", "append", "receive"])
+@live
+async def test_what_a_broker_waits_for_may_be_cancelled(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """It is a failure as others are, and not the end of whoever called the broker."""
+    broker = FlakyBroker()
+    failures = 1
+
+    async def cancelled(*arguments: Any, **named: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        return await works(*arguments, **named)
+
+    owner = broker if method == "connect" else FlakyConnection
+    works = getattr(owner, method)
+    monkeypatch.setattr(owner, method, cancelled)
+    async with server_on(broker) as server, reader_of(server) as numbers:
+        server.publish(started(1))
+        await soon(server.flush())
+        assert await take(numbers, 1) == [1]
+
+
+@live
+async def test_a_load_after_a_gap_that_is_cancelled_does_not_leave_a_server_deaf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = FlakyBroker()
+    config = tp.ServerConfig(require_auth=False, gap_spread=0.01)
+    async with server_on(broker, config=config) as server, reader_of(server) as numbers:
+        (connection,) = broker.connections
+
+        async def cancelled(*arguments: Any) -> Any:
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(connection, "load", cancelled)
+        connection.arrived.put_nowait(Gap(tp.topics.MISSIONS))
+        await until(lambda: broker.connections and connection not in broker.connections)
+        server.publish(started(1))
+        assert await take(numbers, 1) == [1]
 
 
 @live

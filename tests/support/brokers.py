@@ -34,14 +34,14 @@ class FlakyBroker(Broker):
         self.stores = True
         self.appended: list[int] = []
         self.max_record_size: int | None = None
-        self.connections: set[_FlakyConnection] = set()
+        self.connections: set[FlakyConnection] = set()
         self._logs = MemoryBroker()
 
     async def connect(self, topics: Collection[str], deliver: Deliver) -> BrokerConnection:
         await asyncio.sleep(0)
         if self.is_down:
             raise BrokerError("the broker is down")
-        connection = _FlakyConnection(self, deliver)
+        connection = FlakyConnection(self, deliver)
         connection.inner = await self._logs.connect(topics, connection.arrived.put_nowait)
         self.connections.add(connection)
         return connection
@@ -57,7 +57,7 @@ class FlakyBroker(Broker):
         self.break_connections()
 
 
-class _FlakyConnection(BrokerConnection):
+class FlakyConnection(BrokerConnection):
     inner: BrokerConnection
 
     def __init__(self, broker: FlakyBroker, deliver: Deliver) -> None:

@@ -17,7 +17,8 @@ Rules:
   delivered while a log is being loaded waits until it is.
 * What the broker could never store is refused when it is published; if it was published before that
   was known, it is dropped with a log record, so that it does not hold up the others for good.
-* What a broker raises ends the connection; the next one is made after growing delays.
+* What a broker raises ends the connection; the next one is made after growing delays. So does a
+  ``CancelledError`` of its own, which would otherwise end the task of the driver that waits for it.
 """
 
 import asyncio
@@ -467,8 +468,14 @@ def _closed(storing: Coroutine[Any, Any, None], _: object) -> None:
 
 @asynccontextmanager
 async def _limit(what: str) -> AsyncIterator[None]:
+    """Limit how long a broker may take, and take it as a failure if it lets itself be cancelled."""
     try:
         async with asyncio.timeout(_TIMEOUT):
             yield
     except TimeoutError:
         raise BrokerError(f"{what} took longer than {_TIMEOUT:.0f} s") from None
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise BrokerError(f"{what} was cancelled, and not by the server") from error
