@@ -1,8 +1,9 @@
 """Servers on a broker: nothing is lost, or it is told, whatever the broker does."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -453,6 +454,46 @@ async def test_a_load_after_a_gap_that_is_cancelled_does_not_leave_a_server_deaf
         await until(lambda: broker.connections and connection not in broker.connections)
         server.publish(started(1))
         assert await take(numbers, 1) == [1]
+
+
+@pytest.mark.parametrize("method", ["receive", "append"])
+@live
+async def test_a_broker_that_holds_out_against_being_cancelled_keeps_no_server_open(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    monkeypatch.setattr(broker_driver, "_TIMEOUT", 0.1)
+    is_over = asyncio.Event()
+
+    async def hold_out(*_: object, **__: object) -> None:
+        while not is_over.is_set():
+            with suppress(asyncio.CancelledError):
+                await is_over.wait()
+
+    monkeypatch.setattr(FlakyConnection, method, hold_out)
+    async with server_on(FlakyBroker()) as server:
+        server.publish(started(1))
+        await soon(server.close(timeout=0.05))
+    is_over.set()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+    assert "goes on, although it was cancelled" in caplog.text
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+@live
+async def test_a_broker_that_stores_at_once_is_appended_to_again_by_eager_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    factory = getattr(asyncio, "eager_task_factory")  # noqa: B009 - not there in 3.11
+    asyncio.get_running_loop().set_task_factory(factory)
+
+    async def append(connection: FlakyConnection, *arguments: Any, **named: Any) -> None:
+        connection.inner.append(*arguments, **named)
+
+    monkeypatch.setattr(FlakyConnection, "append", append)
+    async with server_on(FlakyBroker()) as server, reader_of(server) as numbers:
+        for number in range(3):
+            server.publish(started(number))
+        assert await take(numbers, 3) == [0, 1, 2]
 
 
 @live

@@ -312,8 +312,7 @@ class BrokerDriver:
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
+            await _cancel((task,))
         if self._broken.done():
             return self._broken.result()
         return BrokerError("the broker ended the connection")
@@ -404,17 +403,22 @@ class BrokerDriver:
             if storing is None:
                 self._remove(outbox, len(batch))
             else:
-                outbox.appending = self._start(self._append(outbox, storing, len(batch)))
+                appending = self._start(self._append(outbox, storing, len(batch)))
+                if not appending.done():  # as it may be where tasks start eagerly
+                    outbox.appending = appending
                 if inspect.iscoroutine(storing):  # the task may be cancelled before it awaits it
-                    outbox.appending.add_done_callback(partial(_closed, storing))
+                    appending.add_done_callback(partial(_closed, storing))
 
     async def _append(self, outbox: _Outbox, storing: Awaitable[None], count: int) -> None:
+        broken = self._broken
         try:
             async with _limit("storing events"):
                 await storing
-            self._remove(outbox, count)
+            if self._broken is broken:  # else it is of a connection that was given up
+                self._remove(outbox, count)
         finally:
-            outbox.appending = None
+            if self._broken is broken:
+                outbox.appending = None
         self._write(outbox)
 
     def _remove(self, outbox: _Outbox, count: int) -> None:
@@ -453,13 +457,15 @@ class BrokerDriver:
             self._break(error)
 
 
-async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Collection[asyncio.Future[None]]) -> None:
     """Cancel tasks, and wait until they have ended; those of an earlier event loop have."""
     own = [task for task in tasks if task.get_loop() is asyncio.get_running_loop()]
     for task in own:
         task.cancel()
     if own:
-        await asyncio.wait(own)
+        _, left = await asyncio.wait(own, timeout=_TIMEOUT)
+        for task in left:
+            log.error("the broker goes on, although it was cancelled: %r", task)
 
 
 def _closed(storing: Coroutine[Any, Any, None], _: object) -> None:
