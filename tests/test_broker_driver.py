@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from attrs import frozen
 from support.brokers import FlakyBroker, FlakyConnection
 from support.live import OPEN, live, make_server, soon, until
 
@@ -363,6 +364,27 @@ async def test_what_the_broker_could_never_store_is_refused() -> None:
             server.publish(tp.MissionFailed(mission_id=UUID(int=2), error="x" * 1000))
         server.publish(started(3))
         assert await take(numbers, 2) == [1, 3]
+
+
+@live
+async def test_a_record_may_be_too_large_by_its_key() -> None:
+    """The key is in the record twice, and once of it as ASCII."""
+    notes = tp.Category("note", topic="notes", key="name")
+
+    @notes.event("written")
+    @frozen(kw_only=True)
+    class NoteWritten(tp.Event):
+        name: str
+
+    broker = FlakyBroker()
+    broker.max_record_size = 10_000
+    codec = tp.Codec(tp.Registry([notes]))
+    async with make_server(codec=codec, broker=broker, config=OPEN) as server:
+        await until(lambda: server.broker_connected)
+        with pytest.raises(tp.BrokerError, match="at most 10000 bytes"):
+            server.publish(NoteWritten(name="é" * 1500))
+        server.publish(started(1))
+        await soon(server.flush())
 
 
 @live
