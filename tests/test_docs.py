@@ -65,7 +65,7 @@ ALSO_NEEDED = {
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
 def test_the_python_of_a_page_runs_in_order_as_one_program(page: Path, tmp_path: Path) -> None:
-    if not {"ADAPTERS_REQUIRED", "BROKERS_REQUIRED"} & set(os.environ):
+    if not any(map(os.environ.get, ("ADAPTERS_REQUIRED", "BROKERS_REQUIRED"))):
         for module in ALSO_NEEDED.get(name_of(page), ()):
             pytest.importorskip(module)
     code = "\n".join(blocks(page, "python")).replace("8765", str(free_port()))

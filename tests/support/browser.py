@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-IS_REQUIRED = "DASHBOARD_REQUIRED" in os.environ
+IS_REQUIRED = bool(os.environ.get("DASHBOARD_REQUIRED"))
 
 try:
     from playwright.sync_api import (
