@@ -303,6 +303,7 @@ class TestRareEnds:
             await soon(entering)
         await until(lambda: network.now.closed)
         assert not network.now.commands  # the token least of all
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
     @live
     async def test_a_connection_that_insists_on_opening_does_not_outlive_its_client(self) -> None:
