@@ -123,11 +123,6 @@ class BrokerDriver:
         """Whether what is published is stored now."""
         return self._is_connected
 
-    @property
-    def depth(self) -> int:
-        """How many records wait to be stored."""
-        return self._depth
-
     async def start(self) -> None:
         """Connect; a broker that does not answer is waited for no longer than a moment."""
         loop = asyncio.get_running_loop()
@@ -308,10 +303,7 @@ class BrokerDriver:
         task: asyncio.Future[None] = asyncio.ensure_future(receiving)
         task.add_done_callback(self._break_if_failed)
         try:
-            await asyncio.wait(
-                (task, self._broken),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait((task, self._broken), return_when=asyncio.FIRST_COMPLETED)
         finally:
             await _cancel((task,))
         if self._broken.done():
