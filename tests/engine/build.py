@@ -36,7 +36,7 @@ def build(*, sanitized: bool) -> Path:
         *shlex.split(os.environ.get("CC", "cc")),
         *("-O3", "-g", "-fPIC", "-shared", "-fvisibility=hidden"),
         *WARNINGS,
-        *(SANITIZERS if sanitized else []),
+        *(SANITIZERS if sanitized else ["-DNDEBUG"]),
         f"-I{sysconfig.get_path('include')}",
         *sorted(str(path) for path in (CODEC / "engine").glob("*.c")),
         *("-lm", "-o", str(target)),

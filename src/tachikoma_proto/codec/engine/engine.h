@@ -140,16 +140,28 @@ typedef struct {
     Role role;           /* in an envelope */
     Py_ssize_t offset;   /* of the slot that holds it; 0 where it has to be asked for */
     PyObject *fallback;  /* the default, or what makes it */
-    const char *quoted;  /* the name as a JSON string */
-    Py_ssize_t quoted_size;
-    uint64_t head;       /* its first eight bytes as they lie in memory, then zeros */
-    uint64_t head_mask;  /* the bits of it that count */
     const char *prefix;  /* what stands before the value where it is written: ,"name": */
     Py_ssize_t prefix_size;
+    uint64_t head;       /* the first eight bytes of "name": as they lie in memory, then zeros */
+    uint64_t head_mask;  /* the bits of it that count */
+    uint64_t tail;       /* the last eight bytes, if there are more than that */
     const char *tag;
     Py_ssize_t tag_size;
     Shape shape;
 } Member;
+
+/* What a frame without white space has for a member's name: "name": */
+static inline const char *
+key_of(const Member *member)
+{
+    return member->prefix + 1;
+}
+
+static inline Py_ssize_t
+key_size(const Member *member)
+{
+    return member->prefix_size - 1;
+}
 
 struct Record {
     PyTypeObject *cls;
@@ -179,13 +191,17 @@ typedef struct {
     PyObject *type;
     const Record *record; /* of the payload, unless it is an event's */
     Table events;         /* records by tag */
-    PyObject *category;
+    const char *category;
+    Py_ssize_t category_size;
     const Record *tags;   /* of an event's payload: those that all the events have */
 } Incoming;
 
 /* One side's messages as they are read: their envelope, and what goes by which type. */
 typedef struct {
     const Record *envelope;
+    int type_place; /* among the members of the envelope */
+    int payload_place;
+    uint64_t bare; /* a bit for each member that a keepalive does without: id and time */
     Table types;
     bool keeps_unknown;
 } Side;
@@ -435,6 +451,7 @@ bool write_present(Writer *writer);
 
 /* objects.c */
 Verdict verdict_of_call(const Engine *engine);
+PyObject *new_instance(PyTypeObject *cls);
 PyObject *make_instance(Reader *reader, const Record *record, Py_ssize_t base);
 PyObject *call_class(Reader *reader, const Record *record, Py_ssize_t base);
 bool push(Reader *reader, PyObject *object);

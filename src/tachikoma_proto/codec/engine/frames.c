@@ -22,10 +22,6 @@ typedef struct {
     const char *payload_at;   /* where a payload stands that came before the type */
     PyObject *members;        /* of what is unknown as a whole; NULL at first */
     uint64_t seen;
-    uint64_t id_bit;
-    uint64_t timestamp_bit;
-    int type_place;
-    int payload_place;
     Keys unknown;
 } Frame;
 
@@ -72,7 +68,7 @@ read_type(Reader *reader, Frame *frame, Py_ssize_t base)
         }
     }
     frame->type = type;
-    reader->items[base + frame->type_place] = type;
+    reader->items[base + frame->side->type_place] = type;
     return true;
 }
 
@@ -93,14 +89,8 @@ find_event(Reader *reader, Frame *frame, uint64_t *seen)
 {
     const Incoming *incoming = frame->incoming;
     const char *start = reader->at;
-    Py_ssize_t category_size;
-    const char *category = PyUnicode_AsUTF8AndSize(incoming->category, &category_size);
     bool is_leading = true;
     *seen = 0;
-    if (category == NULL) {
-        reader->verdict = RAISED;
-        return NULL;
-    }
     if (skip_space(reader) == '}') {
         return refuse_record(reader);
     }
@@ -130,7 +120,7 @@ find_event(Reader *reader, Frame *frame, uint64_t *seen)
             return record;
         }
         if (i == TAG_CATEGORY && is_leading && *seen == 0) {
-            if (!check_tag(reader, category, category_size)) {
+            if (!check_tag(reader, incoming->category, incoming->category_size)) {
                 return NULL;
             }
             *seen = UINT64_C(1) << TAG_CATEGORY;
@@ -282,7 +272,7 @@ read_envelope_members(Reader *reader, Frame *frame, Py_ssize_t base)
             }
             frame->seen |= bit;
             next = i + 1;
-            if (frame->members != NULL && i == frame->payload_place) {
+            if (frame->members != NULL && i == frame->side->payload_place) {
                 if (!keep_member(reader, frame, envelope->members[i].name)) {
                     return false;
                 }
@@ -319,7 +309,7 @@ read_late_payload(Reader *reader, Frame *frame, Py_ssize_t base)
     if (payload == NULL) {
         return false;
     }
-    reader->items[base + frame->payload_place] = payload;
+    reader->items[base + frame->side->payload_place] = payload;
     return true;
 }
 
@@ -328,7 +318,7 @@ static PyObject *
 make_envelope(Reader *reader, Frame *frame, Py_ssize_t base)
 {
     const Record *envelope = frame->side->envelope;
-    if (reader->items[base + frame->payload_place] == NULL &&
+    if (reader->items[base + frame->side->payload_place] == NULL &&
         !read_late_payload(reader, frame, base)) {
         return NULL;
     }
@@ -337,9 +327,9 @@ make_envelope(Reader *reader, Frame *frame, Py_ssize_t base)
             return refuse(reader);
         }
     }
-    bool is_bare = (frame->seen & (frame->id_bit | frame->timestamp_bit)) == 0;
+    bool is_bare = (frame->seen & frame->side->bare) == 0;
     if (frame->incoming->kind == MESSAGE_KEEPALIVE) {
-        uint64_t usual = UINT64_C(1) << frame->type_place | UINT64_C(1) << frame->payload_place;
+        uint64_t usual = UINT64_C(1) << frame->side->type_place | UINT64_C(1) << frame->side->payload_place;
         if (is_bare && (frame->seen & ~usual) != 0) {
             reader->verdict = UNSURE; /* what else a bare keepalive may have is a fine point */
             return NULL;
@@ -352,7 +342,7 @@ make_envelope(Reader *reader, Frame *frame, Py_ssize_t base)
             return refuse(reader); /* a client's keepalive is one only where it is bare */
         }
     }
-    frame->seen |= UINT64_C(1) << frame->payload_place;
+    frame->seen |= UINT64_C(1) << frame->side->payload_place;
     if ((envelope->required & ~frame->seen) != 0) {
         return refuse(reader);
     }
@@ -437,24 +427,6 @@ start_frame(Frame *frame, const Side *side)
     memset(frame, 0, offsetof(Frame, unknown));
     start_keys(&frame->unknown);
     frame->side = side;
-    for (int i = 0; i < side->envelope->count; i++) {
-        switch (side->envelope->members[i].role) {
-        case ROLE_ID:
-            frame->id_bit = UINT64_C(1) << i;
-            break;
-        case ROLE_TIMESTAMP:
-            frame->timestamp_bit = UINT64_C(1) << i;
-            break;
-        case ROLE_TYPE:
-            frame->type_place = i;
-            break;
-        case ROLE_PAYLOAD:
-            frame->payload_place = i;
-            break;
-        default:
-            break;
-        }
-    }
 }
 
 /* Read a message again that is unknown as a whole, and keep everything. */
@@ -474,8 +446,8 @@ read_unknown(Reader *reader, Frame *frame)
     if (payload == NULL) {
         return NULL;
     }
-    reader->items[base + frame->payload_place] = payload;
-    frame->seen |= UINT64_C(1) << frame->payload_place;
+    reader->items[base + frame->side->payload_place] = payload;
+    frame->seen |= UINT64_C(1) << frame->side->payload_place;
     if ((frame->side->envelope->required & ~frame->seen) != 0) {
         return refuse(reader);
     }

@@ -93,43 +93,55 @@ has_converted(const Reader *reader, const Record *record, Py_ssize_t base)
     return false;
 }
 
-/* Put defaults where fields were missing. */
-static bool
-fill_defaults(Reader *reader, const Record *record, Py_ssize_t base)
+/* Make the value of a field that is missing. */
+static PyObject *
+make_default(Reader *reader, const Member *member)
 {
-    for (int i = record->tag_count; i < record->count; i++) {
-        const Member *member = &record->members[i];
-        if (reader->items[base + i] != NULL) {
-            continue;
-        }
-        PyObject *value;
-        if (member->kind == MEMBER_FACTORY) {
-            value = PyObject_CallNoArgs(member->fallback);
-            if (value == NULL) {
-                reader->verdict = verdict_of_call(reader->engine);
-                return false;
-            }
-        }
-        else {
-            value = Py_NewRef(member->fallback);
-        }
-        reader->items[base + i] = value;
+    if (member->kind != MEMBER_FACTORY) {
+        return Py_NewRef(member->fallback);
     }
-    return true;
+    PyObject *value = PyObject_CallNoArgs(member->fallback);
+    if (value == NULL) {
+        reader->verdict = verdict_of_call(reader->engine);
+    }
+    return value;
+}
+
+/* Make an empty instance, which the collector does not look at yet. */
+PyObject *
+new_instance(PyTypeObject *cls)
+{
+    if (!PyType_IS_GC(cls)) {
+        return cls->tp_alloc(cls, 0);
+    }
+    PyObject *made = PyObject_GC_New(PyObject, cls);
+    if (made != NULL) {
+        memset(made + 1, 0, (size_t)cls->tp_basicsize - sizeof *made);
+    }
+    return made;
 }
 
 static PyObject *
 fill_instance(Reader *reader, const Record *record, Py_ssize_t base)
 {
-    PyObject *made = record->cls->tp_alloc(record->cls, 0);
+    PyObject *made = new_instance(record->cls);
     if (made == NULL) {
         return raised(reader);
     }
-    PyObject **values = reader->items + base;
     for (int i = record->tag_count; i < record->count; i++) {
-        *slot_of(made, record->members[i].offset) = values[i];
-        values[i] = NULL;
+        const Member *member = &record->members[i];
+        PyObject *value = reader->items[base + i];
+        if (value == NULL && (value = make_default(reader, member)) == NULL) {
+            Py_DECREF(made);
+            return NULL;
+        }
+        reader->items[base + i] = NULL;
+        *slot_of(made, member->offset) = value;
     }
+    if (PyType_IS_GC(record->cls)) {
+        PyObject_GC_Track(made);
+    }
+    reader->count = base;
     return made;
 }
 
@@ -177,34 +189,18 @@ call_class(Reader *reader, const Record *record, Py_ssize_t base)
     Py_DECREF(names);
     if (made == NULL) {
         reader->verdict = verdict_of_call(reader->engine);
+        return NULL;
     }
+    drop_items(reader, base);
     return made;
-}
-
-/* Call the class, unless it would do no more than fill its slots with what is there. */
-static PyObject *
-convert_or_call(Reader *reader, const Record *record, Py_ssize_t base)
-{
-    if (!record->is_direct_unless_converted || has_converted(reader, record, base)) {
-        return call_class(reader, record, base);
-    }
-    return fill_defaults(reader, record, base) ? fill_instance(reader, record, base) : NULL;
 }
 
 /* Make an instance of the values that lie on the stack, a place for each member, empty where the
-   frame had none. They are taken off. */
+   frame had none, and for a tag. They are taken off. */
 PyObject *
 make_instance(Reader *reader, const Record *record, Py_ssize_t base)
 {
-    PyObject *made = NULL;
-    if (!record->is_direct) {
-        made = convert_or_call(reader, record, base);
-    }
-    else if (fill_defaults(reader, record, base)) {
-        made = fill_instance(reader, record, base);
-    }
-    if (made != NULL) {
-        drop_items(reader, base);
-    }
-    return made;
+    bool is_filled = record->is_direct || (record->is_direct_unless_converted &&
+                                           !has_converted(reader, record, base));
+    return is_filled ? fill_instance(reader, record, base) : call_class(reader, record, base);
 }

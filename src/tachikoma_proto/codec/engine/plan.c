@@ -338,22 +338,28 @@ slot_offset(PyTypeObject *cls, PyObject *name)
     return 0;
 }
 
-/* Compile a member: (name, kind, role, shape, default, quoted name, prefix). */
+/* Compile a member: (name, kind, role, shape, default, prefix). */
 static bool
 compile_member(Engine *engine, const Record *record, PyObject *given, Member *member,
                bool has_slots)
 {
     PyObject *shape;
     int kind, role;
-    if (!PyArg_ParseTuple(given, "UiiOOs#s#", &member->name, &kind, &role, &shape,
-                          &member->fallback, &member->quoted, &member->quoted_size,
-                          &member->prefix, &member->prefix_size)) {
+    if (!PyArg_ParseTuple(given, "UiiOOs#", &member->name, &kind, &role, &shape,
+                          &member->fallback, &member->prefix, &member->prefix_size)) {
+        return false;
+    }
+    if (member->prefix_size < 4 || member->prefix[0] != ',') {
+        PyErr_SetString(PyExc_ValueError, "a prefix has a comma, a name, and a colon");
         return false;
     }
     note_text(engine, member->prefix, member->prefix_size);
-    size_t head_size = member->quoted_size < 8 ? (size_t)member->quoted_size : 8;
-    memcpy(&member->head, member->quoted, head_size);
-    memset(&member->head_mask, 0xFF, head_size);
+    size_t size = (size_t)key_size(member);
+    memcpy(&member->head, key_of(member), size < 8 ? size : 8);
+    memset(&member->head_mask, 0xFF, size < 8 ? size : 8);
+    if (size > 8) {
+        member->tail = load_8(key_of(member) + size - 8);
+    }
     if (kind < MEMBER_TAG || kind > MEMBER_CONVERTED || role < ROLE_NONE || role > ROLE_PAYLOAD) {
         PyErr_SetString(PyExc_ValueError, "no such kind of member");
         return false;
@@ -371,6 +377,14 @@ compile_member(Engine *engine, const Record *record, PyObject *given, Member *me
         }
     }
     return compile_shape(engine, shape, &member->shape);
+}
+
+/* Tell whether an instance of a class is nothing but its slots, made in the usual way. */
+static bool
+is_plain_class(const PyTypeObject *cls)
+{
+    return cls->tp_alloc == PyType_GenericAlloc && cls->tp_itemsize == 0 &&
+           cls->tp_dictoffset == 0;
 }
 
 /* Compile a record: (class, may it be filled, members, opening, names of the fields); None stands
@@ -399,7 +413,7 @@ compile_record(Engine *engine, PyObject *given, Record *record)
         PyErr_SetString(PyExc_ValueError, "a record has too many members");
         return false;
     }
-    record->is_direct = is_direct && record->cls->tp_alloc != NULL;
+    record->is_direct = is_direct && is_plain_class(record->cls);
     record->count = (int)count;
     record->members = allocate(engine, (size_t)count * sizeof *record->members);
     if (record->members == NULL) {
@@ -485,8 +499,9 @@ compile_incoming(Engine *engine, PyObject *given, Side *side)
     int kind;
     PyObject *events = NULL;
     Py_ssize_t index;
-    if (incoming == NULL || !PyArg_ParseTuple(given, "UinOO", &incoming->type, &kind, &index,
-                                              &incoming->category, &events)) {
+    if (incoming == NULL || !PyArg_ParseTuple(given, "Uinz#O", &incoming->type, &kind, &index,
+                                              &incoming->category, &incoming->category_size,
+                                              &events)) {
         return false;
     }
     incoming->kind = (MessageKind)kind;
@@ -512,6 +527,28 @@ compile_incoming(Engine *engine, PyObject *given, Side *side)
     return true;
 }
 
+/* Find what the reader of frames fills in an envelope itself. */
+static void
+find_places(Side *side)
+{
+    for (int i = 0; i < side->envelope->count; i++) {
+        switch (side->envelope->members[i].role) {
+        case ROLE_ID:
+        case ROLE_TIMESTAMP:
+            side->bare |= UINT64_C(1) << i;
+            break;
+        case ROLE_TYPE:
+            side->type_place = i;
+            break;
+        case ROLE_PAYLOAD:
+            side->payload_place = i;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
 /* Compile a side: (record of its envelope, does it keep what is unknown, messages). */
 static bool
 compile_side(Engine *engine, PyObject *given, Side *side)
@@ -527,6 +564,7 @@ compile_side(Engine *engine, PyObject *given, Side *side)
     if (side->envelope == NULL || !make_table(engine, &side->types, PyTuple_GET_SIZE(messages))) {
         return false;
     }
+    find_places(side);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(messages); i++) {
         if (!compile_incoming(engine, PyTuple_GET_ITEM(messages, i), side)) {
             return false;
@@ -611,7 +649,7 @@ compile_uuid(Engine *engine, PyObject *given)
     if (offsets[0] < 0 || offsets[1] < 0) {
         return false;
     }
-    if (offsets[0] == 0 || offsets[1] == 0 || engine->uuid_class->tp_dictoffset != 0) {
+    if (offsets[0] == 0 || offsets[1] == 0 || !is_plain_class(engine->uuid_class)) {
         PyErr_SetString(PyExc_TypeError, "this version's UUIDs are not known to the engine");
         return false;
     }

@@ -273,9 +273,8 @@ _LEAVES: Final[dict[type[Any], str]] = {
 
 
 def _member(name: str, kind: _Member, shape: Tuple, default: Any) -> Tuple:
-    quoted = _quote(name)
     role = _ROLES.get(name, 0)
-    return name, kind, role, shape, default, quoted, f",{quoted}:"
+    return name, kind, role, shape, default, f",{_quote(name)}:"
 
 
 def _default_of(attribute: "attrs.Attribute[Any]") -> tuple[_Member, Any]:

@@ -5,7 +5,8 @@
    - Nothing is coerced. The rules for each kind of value are those of the converter's hooks.
    - A key stands once in its object: there is a bit for each member that a record has, and a list
      of the others.
-   - A missing optional field is None, a missing field with a default has that. */
+   - A missing optional field is None, a missing field with a default has that.
+   - There is a function for each kind of shape, in a table. */
 
 #include "reader.h"
 
@@ -19,6 +20,12 @@ read_text(Reader *reader)
         return NULL;
     }
     return text_of(reader, &span);
+}
+
+static PyObject *
+read_text_value(Reader *reader, const Shape *Py_UNUSED(shape))
+{
+    return read_text(reader);
 }
 
 typedef PyObject *(*ReadSpan)(Reader *reader, const Span *span);
@@ -45,7 +52,7 @@ read_inside(Reader *reader, ReadSpan read)
 }
 
 static PyObject *
-read_uuid(Reader *reader)
+read_uuid(Reader *reader, const Shape *Py_UNUSED(shape))
 {
     bool is_usual;
     PyObject *uuid = usual_uuid(reader, &is_usual);
@@ -53,7 +60,7 @@ read_uuid(Reader *reader)
 }
 
 static PyObject *
-read_timestamp(Reader *reader)
+read_timestamp(Reader *reader, const Shape *Py_UNUSED(shape))
 {
     bool is_usual;
     PyObject *moment = usual_timestamp(reader, &is_usual);
@@ -80,8 +87,15 @@ read_boolean(Reader *reader)
 }
 
 static PyObject *
-read_integer(Reader *reader, const Bounds *bounds)
+read_boolean_value(Reader *reader, const Shape *Py_UNUSED(shape))
 {
+    return read_boolean(reader);
+}
+
+static PyObject *
+read_integer(Reader *reader, const Shape *shape)
+{
+    const Bounds *bounds = &shape->as.bounds;
     Number number;
     if (!scan_number(reader, &number)) {
         return NULL;
@@ -109,8 +123,9 @@ read_integer(Reader *reader, const Bounds *bounds)
 }
 
 static PyObject *
-read_number(Reader *reader, double limit)
+read_number(Reader *reader, const Shape *shape)
 {
+    const double limit = shape->as.limit;
     Number number;
     double value;
     if (!scan_number(reader, &number)) {
@@ -173,14 +188,16 @@ choose_integer(Reader *reader, const Choice *choice)
 }
 
 static PyObject *
-read_choice(Reader *reader, const Choice *choice)
+read_choice(Reader *reader, const Shape *shape)
 {
+    const Choice *choice = &shape->as.choice;
     return *reader->at == '"' ? choose_text(reader, choice) : choose_integer(reader, choice);
 }
 
 static PyObject *
-read_custom(Reader *reader, const Custom *custom)
+read_custom(Reader *reader, const Shape *shape)
 {
+    const Custom *custom = &shape->as.custom;
     PyObject *wire = read_value(reader, custom->wire);
     if (wire == NULL) {
         return NULL;
@@ -287,6 +304,12 @@ read_array(Reader *reader, Container container, const Shape *inner)
                                             : gather(reader, base, container == CONTAINER_LIST);
 }
 
+static PyObject *
+read_array_value(Reader *reader, const Shape *shape)
+{
+    return read_array(reader, shape->as.array.container, shape->as.array.inner);
+}
+
 /* Read one member of an object into a dict; the key must be new. */
 static bool
 read_item(Reader *reader, const Shape *inner, PyObject *dict)
@@ -353,6 +376,12 @@ read_map(Reader *reader, const Shape *inner)
     return dict;
 }
 
+static PyObject *
+read_map_value(Reader *reader, const Shape *shape)
+{
+    return read_map(reader, shape->as.inner);
+}
+
 PyObject *
 read_json(Reader *reader)
 {
@@ -375,66 +404,38 @@ read_json(Reader *reader)
     }
 }
 
+static PyObject *
+read_json_value(Reader *reader, const Shape *Py_UNUSED(shape))
+{
+    return read_json(reader);
+}
+
 /* ---- Records ---- */
 
-/* Look for a member by its name, first at the place where it is expected. */
+/* Look for a member by its name. */
 static int
-search_member(const Record *record, int next, const Span *key)
+search_member(const Record *record, const Span *key)
 {
-    for (int step = 0, i = next; step < record->count; step++, i++) {
-        if (i >= record->count) {
-            i -= record->count;
-        }
+    for (int i = 0; i < record->count; i++) {
         const Member *member = &record->members[i];
-        if (member->quoted_size == key->size + 2 &&
-            memcmp(member->quoted + 1, key->start, (size_t)key->size) == 0) {
+        if (key_size(member) == key->size + 3 && /* quotes and a colon */
+            memcmp(key_of(member) + 1, key->start, (size_t)key->size) == 0) {
             return i;
         }
     }
     return MEMBER_UNKNOWN;
 }
 
-/* Tell whether the name of a member comes next. */
-static inline bool
-is_key(const Reader *reader, const Member *member)
-{
-    const char *at = reader->at;
-    Py_ssize_t size = member->quoted_size;
-    if (reader->end - at < 8 || reader->end - at < size ||
-        (load_8(at) & member->head_mask) != member->head) {
-        return false;
-    }
-    for (Py_ssize_t i = 8; i < size; i += 8) {
-        if (size - i < 8) { /* the last eight bytes, whatever of them was compared before */
-            return load_8(at + size - 8) == load_8(member->quoted + size - 8);
-        }
-        if (load_8(at + i) != load_8(member->quoted + i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Read a key and the colon behind it; tell which member of a record it names. */
+/* Read a key and the colon behind it, as read_key does, in whatever form the key is. */
 int
-read_key(Reader *reader, const Record *record, int next, Span *key)
+read_odd_key(Reader *reader, const Record *record, Span *key)
 {
-    if (next < record->count && is_key(reader, &record->members[next])) {
-        reader->at += record->members[next].quoted_size;
-        if (*reader->at != ':' && skip_space(reader) != ':') {
-            reader->verdict = REFUSED;
-            return MEMBER_FAULT;
-        }
-        reader->at++;
-        skip_space(reader);
-        return next;
-    }
     int found;
     if (!expect_quote(reader) || !scan_string(reader, key)) {
         return MEMBER_FAULT;
     }
     if (!key->has_escapes) {
-        found = search_member(record, next, key);
+        found = search_member(record, key);
     }
     else {
         Scratch scratch;
@@ -442,7 +443,7 @@ read_key(Reader *reader, const Record *record, int next, Span *key)
         if (!unescape(reader, key, &scratch, &plain)) {
             return MEMBER_FAULT;
         }
-        found = search_member(record, next, &plain);
+        found = search_member(record, &plain);
         release_scratch(&scratch);
     }
     if (!expect(reader, ':')) {
@@ -457,6 +458,12 @@ bool
 check_tag(Reader *reader, const char *tag, Py_ssize_t size)
 {
     Span span;
+    const char *at = reader->at;
+    if (reader->end - at >= size + 2 && *at == '"' && at[size + 1] == '"' &&
+        memcmp(at + 1, tag, (size_t)size) == 0) {
+        reader->at += size + 2;
+        return true;
+    }
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return false;
     }
@@ -584,41 +591,37 @@ read_record(Reader *reader, const Record *record)
     return made;
 }
 
+static PyObject *
+read_record_value(Reader *reader, const Shape *shape)
+{
+    return read_record(reader, shape->as.record);
+}
+
 /* ---- Values ---- */
+
+/* Leave a value to the converter; an envelope's own ones are read with the frame. */
+static PyObject *
+read_nothing(Reader *reader, const Shape *Py_UNUSED(shape))
+{
+    reader->verdict = UNSURE;
+    return NULL;
+}
 
 PyObject *
 read_value(Reader *reader, const Shape *shape)
 {
+    static PyObject *(*const READERS[])(Reader *reader, const Shape *shape) = {
+        [SHAPE_TEXT] = read_text_value,      [SHAPE_BOOLEAN] = read_boolean_value,
+        [SHAPE_UUID] = read_uuid,            [SHAPE_TIMESTAMP] = read_timestamp,
+        [SHAPE_JSON] = read_json_value,      [SHAPE_INTEGER] = read_integer,
+        [SHAPE_NUMBER] = read_number,        [SHAPE_CHOICE] = read_choice,
+        [SHAPE_CUSTOM] = read_custom,        [SHAPE_ARRAY] = read_array_value,
+        [SHAPE_MAP] = read_map_value,        [SHAPE_RECORD] = read_record_value,
+        [SHAPE_TYPE] = read_nothing,         [SHAPE_PAYLOAD] = read_nothing,
+        [SHAPE_UNKNOWN] = read_nothing,
+    };
     if (shape->is_optional && *reader->at == 'n') {
         return read_word(reader, "null", Py_None);
     }
-    switch (shape->kind) {
-    case SHAPE_TEXT:
-        return read_text(reader);
-    case SHAPE_BOOLEAN:
-        return read_boolean(reader);
-    case SHAPE_UUID:
-        return read_uuid(reader);
-    case SHAPE_TIMESTAMP:
-        return read_timestamp(reader);
-    case SHAPE_JSON:
-        return read_json(reader);
-    case SHAPE_INTEGER:
-        return read_integer(reader, &shape->as.bounds);
-    case SHAPE_NUMBER:
-        return read_number(reader, shape->as.limit);
-    case SHAPE_CHOICE:
-        return read_choice(reader, &shape->as.choice);
-    case SHAPE_CUSTOM:
-        return read_custom(reader, &shape->as.custom);
-    case SHAPE_ARRAY:
-        return read_array(reader, shape->as.array.container, shape->as.array.inner);
-    case SHAPE_MAP:
-        return read_map(reader, shape->as.inner);
-    case SHAPE_RECORD:
-        return read_record(reader, shape->as.record);
-    default: /* also an envelope's own, which its reader knows */
-        reader->verdict = UNSURE;
-        return NULL;
-    }
+    return READERS[shape->kind](reader, shape);
 }

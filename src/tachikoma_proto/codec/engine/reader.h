@@ -14,7 +14,37 @@ PyObject *read_value(Reader *reader, const Shape *shape);
 PyObject *read_record(Reader *reader, const Record *record);
 PyObject *read_record_inside(Reader *reader, const Record *record, uint64_t seen, int next);
 bool make_places(Reader *reader, const Record *record);
-int read_key(Reader *reader, const Record *record, int next, Span *key);
+int read_odd_key(Reader *reader, const Record *record, Span *key);
 bool check_tag(Reader *reader, const char *tag, Py_ssize_t size);
+
+/* Tell whether the name of a member comes next, in its usual form. */
+static inline bool
+is_key(const Reader *reader, const Member *member)
+{
+    const char *at = reader->at;
+    Py_ssize_t size = key_size(member);
+    Py_ssize_t left = reader->end - at;
+    if (left < 8 || left < size || (load_8(at) & member->head_mask) != member->head) {
+        return false;
+    }
+    return size <= 8 || (load_8(at + size - 8) == member->tail &&
+                         (size <= 16 || memcmp(at + 8, key_of(member) + 8, size - 16) == 0));
+}
+
+/* Read a key and the colon behind it; tell which member of a record it names. The one that is
+   expected next is tried first, then those behind it, then the others. */
+static inline int
+read_key(Reader *reader, const Record *record, int next, Span *key)
+{
+    for (int step = 0, i = next; step < record->count; step++, i++) {
+        i = i < record->count ? i : 0;
+        if (is_key(reader, &record->members[i])) {
+            reader->at += key_size(&record->members[i]);
+            skip_space(reader);
+            return i;
+        }
+    }
+    return read_odd_key(reader, record, key);
+}
 
 #endif

@@ -79,17 +79,8 @@ scan_measured(Reader *reader, Span *span)
 bool
 scan_string(Reader *reader, Span *span)
 {
-    const char *at = reader->at;
-    span->start = at;
-    while (reader->end - at >= 8) {
-        uint64_t bytes = load_8(at);
-        uint64_t stops = stops_in(bytes) | (bytes & EACH_BYTE(0x80));
-        if (stops != 0) {
-            at += bytes_before(stops);
-            break;
-        }
-        at += 8;
-    }
+    const char *at = skip_plain(reader->at, reader->end);
+    span->start = reader->at;
     unsigned char byte = (unsigned char)*at;
     while (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
         byte = (unsigned char)*++at;
@@ -216,30 +207,56 @@ check_text(Reader *reader, const Span *span)
     return text != NULL;
 }
 
+/* Go over digits, and put them behind those that there are. */
+static inline const char *
+scan_digits(const char *at, uint64_t *digits)
+{
+    uint64_t sum = *digits;
+    for (; is_digit(*at); at++) {
+        sum = sum * 10 + (uint64_t)(*at - '0');
+    }
+    *digits = sum;
+    return at;
+}
+
+/* Go over an exponent; give what comes after it, NULL where there are no digits. */
+static const char *
+scan_exponent(const char *at, Number *number)
+{
+    bool is_small = *++at == '-';
+    at += *at == '-' || *at == '+';
+    if (!is_digit(*at)) {
+        return NULL;
+    }
+    int exponent = 0;
+    for (; is_digit(*at); at++) {
+        exponent = exponent > 10000 ? exponent : exponent * 10 + (*at - '0');
+    }
+    number->is_integer = false;
+    number->exponent += is_small ? -exponent : exponent;
+    return at;
+}
+
 /* Go over a number. */
 bool
 scan_number(Reader *reader, Number *number)
 {
     const char *at = reader->at;
+    uint64_t digits = 0;
     number->start = at;
     number->is_negative = *at == '-';
     at += number->is_negative;
     if (!is_digit(*at) || (*at == '0' && is_digit(at[1]))) {
         return refused(reader);
     }
-    uint64_t digits = 0;
     const char *first = at;
-    do {
-        digits = digits * 10 + (uint64_t)(*at++ - '0');
-    } while (is_digit(*at));
+    at = scan_digits(at, &digits);
     Py_ssize_t count = at - first; /* with a zero in front of a fraction, which does no harm */
     number->is_integer = true;
     number->exponent = 0;
     if (*at == '.') {
         const char *fraction = ++at;
-        while (is_digit(*at)) {
-            digits = digits * 10 + (uint64_t)(*at++ - '0');
-        }
+        at = scan_digits(at, &digits);
         if (at == fraction) {
             return refused(reader);
         }
@@ -247,20 +264,8 @@ scan_number(Reader *reader, Number *number)
         count += at - fraction;
         number->exponent = at - fraction > 10000 ? -10000 : (int)(fraction - at);
     }
-    if (*at == 'e' || *at == 'E') {
-        at++;
-        bool is_small = *at == '-';
-        at += *at == '-' || *at == '+';
-        if (!is_digit(*at)) {
-            return refused(reader);
-        }
-        int exponent = 0;
-        while (is_digit(*at)) {
-            exponent = exponent > 10000 ? exponent : exponent * 10 + (*at - '0');
-            at++;
-        }
-        number->is_integer = false;
-        number->exponent += is_small ? -exponent : exponent;
+    if ((*at == 'e' || *at == 'E') && (at = scan_exponent(at, number)) == NULL) {
+        return refused(reader);
     }
     number->digits = digits;
     /* 19 digits always have room. Of integers, 20 do where they were not carried over: then they

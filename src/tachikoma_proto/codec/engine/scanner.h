@@ -9,7 +9,8 @@
 static inline bool
 is_space(char byte)
 {
-    return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
+    return (unsigned char)byte <= ' ' &&
+           (byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r');
 }
 
 /* Go over white space, and tell what comes after it. */
@@ -80,7 +81,7 @@ typedef enum { NEXT_NONE, NEXT_ANOTHER, NEXT_FAULT } Next;
 static inline Next
 next_after(Reader *reader, char closing)
 {
-    char byte = skip_space(reader);
+    char byte = *reader->at == ',' ? ',' : skip_space(reader);
     if (byte == ',') {
         reader->at++;
         skip_space(reader);

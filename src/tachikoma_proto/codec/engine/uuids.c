@@ -50,57 +50,58 @@ hex_number(const char *at, int count, unsigned *seen)
     return number;
 }
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#ifdef HAS_SSE2
 
-/* Mark the bytes that are at least a limit; all are less than 128. */
-static inline uint64_t
-at_least(uint64_t bytes, unsigned char limit)
+/* Read 16 digits into the low bytes of each lane of two; `*good` loses a bit for each that is
+   none. */
+static inline __m128i
+hex_16(__m128i text, int *good)
 {
-    return ((bytes | EACH_BYTE(0x80)) - EACH_BYTE(limit)) & EACH_BYTE(0x80);
-}
-
-/* Read eight digits at once. */
-static inline uint64_t
-hex_8(uint64_t bytes, unsigned *seen)
-{
-    uint64_t lower = bytes | EACH_BYTE(0x20);
-    uint64_t is_number = at_least(bytes, '0') & ~at_least(bytes, '9' + 1);
-    uint64_t is_letter = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
-    bool is_good = (bytes & EACH_BYTE(0x80)) == 0 && (is_number | is_letter) == EACH_BYTE(0x80);
-    *seen |= is_good ? 0 : NO_DIGIT;
+    __m128i lower = _mm_or_si128(text, _mm_set1_epi8(0x20));
+    __m128i is_number = _mm_and_si128(_mm_cmpgt_epi8(text, _mm_set1_epi8('0' - 1)),
+                                      _mm_cmplt_epi8(text, _mm_set1_epi8('9' + 1)));
+    __m128i is_letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                      _mm_cmplt_epi8(lower, _mm_set1_epi8('f' + 1)));
+    *good &= _mm_movemask_epi8(_mm_or_si128(is_number, is_letter));
     /* A letter is 9 more than its last four bits. */
-    uint64_t digits = (bytes & EACH_BYTE(0xF)) + (is_letter >> 7) * 9;
-    digits = (digits << 4 | digits >> 8) & UINT64_C(0x00FF00FF00FF00FF);
-    digits = (digits | digits >> 8) & UINT64_C(0x0000FFFF0000FFFF);
-    digits = (digits | digits >> 16) & UINT32_MAX;
-    return digits << 24 | (digits & 0xFF00) << 8 | (digits >> 8 & 0xFF00) | digits >> 24;
+    __m128i digits = _mm_add_epi8(_mm_and_si128(text, _mm_set1_epi8(0xF)),
+                                  _mm_and_si128(is_letter, _mm_set1_epi8(9)));
+    __m128i pairs = _mm_or_si128(_mm_slli_epi16(digits, 4), _mm_srli_epi16(digits, 8));
+    return _mm_and_si128(pairs, _mm_set1_epi16(0xFF));
 }
 
 static inline uint64_t
-hex_pair(const char *one, const char *other, unsigned *seen)
+load_4_and_4(const char *one, const char *other)
 {
-    uint64_t bytes = (uint64_t)load_4(one) | (uint64_t)load_4(other) << 32;
-    return hex_8(bytes, seen) & UINT32_MAX;
+    return (uint64_t)load_4(one) | (uint64_t)load_4(other) << 32;
 }
 
-static inline uint64_t
-hex_block(const char *at, unsigned *seen)
+/* Read the digits of the form with hyphens, wherever those may be. */
+static inline bool
+hex_of_hyphenated(const char *at, uint64_t *high, uint64_t *low)
 {
-    return hex_8(load_8(at), seen) & UINT32_MAX;
+    int good = 0xFFFF;
+    uint64_t halves[2];
+    __m128i first = _mm_set_epi64x((long long)load_4_and_4(at + 9, at + 14), (long long)load_8(at));
+    __m128i second =
+        _mm_set_epi64x((long long)load_8(at + 28), (long long)load_4_and_4(at + 19, at + 24));
+    __m128i bytes = _mm_packus_epi16(hex_16(first, &good), hex_16(second, &good));
+    memcpy(halves, &bytes, sizeof halves);
+    *high = __builtin_bswap64(halves[0]);
+    *low = __builtin_bswap64(halves[1]);
+    return good == 0xFFFF;
 }
 
 #else
 
-static inline uint64_t
-hex_pair(const char *one, const char *other, unsigned *seen)
+static inline bool
+hex_of_hyphenated(const char *at, uint64_t *high, uint64_t *low)
 {
-    return hex_number(one, 4, seen) << 16 | hex_number(other, 4, seen);
-}
-
-static inline uint64_t
-hex_block(const char *at, unsigned *seen)
-{
-    return hex_number(at, 8, seen);
+    unsigned seen = 0;
+    *high = hex_number(at, 8, &seen) << 32 | hex_number(at + 9, 4, &seen) << 16 |
+            hex_number(at + 14, 4, &seen);
+    *low = hex_number(at + 19, 4, &seen) << 48 | hex_number(at + 24, 12, &seen);
+    return seen < 0x10;
 }
 
 #endif
@@ -108,13 +109,8 @@ hex_block(const char *at, unsigned *seen)
 static inline bool
 parse_hyphenated(const char *at, uint64_t *high, uint64_t *low)
 {
-    unsigned seen = 0;
-    if (at[8] != '-' || at[13] != '-' || at[18] != '-' || at[23] != '-') {
-        return false;
-    }
-    *high = hex_block(at, &seen) << 32 | hex_pair(at + 9, at + 14, &seen);
-    *low = hex_pair(at + 19, at + 24, &seen) << 32 | hex_block(at + 28, &seen);
-    return seen < 0x10;
+    return at[8] == '-' && at[13] == '-' && at[18] == '-' && at[23] == '-' &&
+           hex_of_hyphenated(at, high, low);
 }
 
 static bool
@@ -143,7 +139,7 @@ make_uuid(Reader *reader, uint64_t high, uint64_t low)
     if (number == NULL) {
         return raised(reader);
     }
-    PyObject *uuid = engine->uuid_class->tp_alloc(engine->uuid_class, 0);
+    PyObject *uuid = new_instance(engine->uuid_class); /* an int and an enum make no cycle */
     if (uuid == NULL) {
         Py_DECREF(number);
         return raised(reader);
@@ -178,32 +174,38 @@ usual_uuid(Reader *reader, bool *is_usual)
     return make_uuid(reader, high, low);
 }
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#ifdef HAS_SSE2
 
-/* Put eight digits at once. */
-static inline void
-put_hex_8(char *to, uint64_t number)
+static inline __m128i
+letters_of(__m128i digits)
 {
-    /* Spread the half bytes, the first of them into the lowest byte. */
-    uint64_t digits = (number & 0xFFFF) << 32 | (number >> 16 & 0xFFFF);
-    const uint64_t bytes = UINT64_C(0x000000FF000000FF), halves = UINT64_C(0x000F000F000F000F);
-    digits = (digits & bytes) << 16 | (digits >> 8 & bytes);
-    digits = (digits & halves) << 8 | (digits >> 4 & halves);
-    /* A digit from ten on is a letter, 39 places further on. */
-    uint64_t is_letter = (digits + EACH_BYTE(6)) >> 4 & EACH_BYTE(1);
-    uint64_t text = digits + EACH_BYTE('0') + is_letter * ('a' - '0' - 10);
-    memcpy(to, &text, 8);
+    __m128i is_letter = _mm_cmpgt_epi8(digits, _mm_set1_epi8(9));
+    return _mm_add_epi8(_mm_add_epi8(digits, _mm_set1_epi8('0')),
+                        _mm_and_si128(is_letter, _mm_set1_epi8('a' - '0' - 10)));
+}
+
+/* Put 32 digits. */
+static inline void
+put_hex(char *to, uint64_t high, uint64_t low)
+{
+    __m128i bytes = _mm_set_epi64x((long long)__builtin_bswap64(low),
+                                   (long long)__builtin_bswap64(high));
+    __m128i firsts = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0xF));
+    __m128i seconds = _mm_and_si128(bytes, _mm_set1_epi8(0xF));
+    _mm_storeu_si128((__m128i *)to, letters_of(_mm_unpacklo_epi8(firsts, seconds)));
+    _mm_storeu_si128((__m128i *)(to + 16), letters_of(_mm_unpackhi_epi8(firsts, seconds)));
 }
 
 #else
 
 static inline void
-put_hex_8(char *to, uint64_t number)
+put_hex(char *to, uint64_t high, uint64_t low)
 {
     static const char HEX[] = "0123456789abcdef";
-    for (int i = 7; i >= 0; i--) {
-        to[i] = HEX[number & 0xF];
-        number >>= 4;
+    for (int i = 0; i < 16; i++) {
+        int shift = 60 - 4 * i;
+        to[i] = HEX[high >> shift & 0xF];
+        to[i + 16] = HEX[low >> shift & 0xF];
     }
 }
 
@@ -217,10 +219,7 @@ write_uuid_bits(Writer *writer, uint64_t high, uint64_t low)
     if (!reserve(writer, 38)) {
         return false;
     }
-    put_hex_8(digits, high >> 32);
-    put_hex_8(digits + 8, high & UINT32_MAX);
-    put_hex_8(digits + 16, low >> 32);
-    put_hex_8(digits + 24, low & UINT32_MAX);
+    put_hex(digits, high, low);
     char *to = writer->data + writer->size;
     to[0] = '"';
     memcpy(to + 1, digits, 8);
