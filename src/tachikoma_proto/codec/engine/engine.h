@@ -35,6 +35,10 @@ enum { MAX_DEPTH = 128 };
 /* How many members a record may have, tags included: one bit for each. */
 enum { MAX_MEMBERS = 64 };
 
+/* How many bytes lie behind a text of the plan that is written, so that it can be copied by pieces
+   of so many. */
+enum { PADDING = 16 };
+
 /* ---- Tables: from text to whatever belongs to it ---- */
 
 typedef struct {
@@ -381,6 +385,21 @@ write_bytes(Writer *writer, const char *text, Py_ssize_t size)
     return true;
 }
 
+/* Write text of the plan, behind which there are more bytes that may be read. */
+static inline bool
+write_planned(Writer *writer, const char *text, Py_ssize_t size)
+{
+    if (!reserve(writer, size + PADDING)) {
+        return false;
+    }
+    char *to = writer->data + writer->size;
+    for (Py_ssize_t i = 0; i < size; i += PADDING) {
+        memcpy(to + i, text + i, PADDING);
+    }
+    writer->size += size;
+    return true;
+}
+
 static inline bool
 write_byte(Writer *writer, char byte)
 {
@@ -428,6 +447,7 @@ bool skip_value(Reader *reader);
 PyObject *text_of(Reader *reader, const Span *span);
 
 /* numbers.c */
+extern const char PAIRS[]; /* 00, 01, and so on to 99 */
 bool number_as_double(const Number *number, double *value);
 PyObject *number_as_object(Reader *reader, const Number *number);
 bool write_double(Writer *writer, double value);

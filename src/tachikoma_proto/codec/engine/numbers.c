@@ -111,16 +111,17 @@ number_as_object(Reader *reader, const Number *number)
     return made != NULL ? made : raised(reader);
 }
 
-static const char PAIRS[] = "00010203040506070809"
-                            "10111213141516171819"
-                            "20212223242526272829"
-                            "30313233343536373839"
-                            "40414243444546474849"
-                            "50515253545556575859"
-                            "60616263646566676869"
-                            "70717273747576777879"
-                            "80818283848586878889"
-                            "90919293949596979899";
+const char PAIRS[] =
+    "00010203040506070809"
+    "10111213141516171819"
+    "20212223242526272829"
+    "30313233343536373839"
+    "40414243444546474849"
+    "50515253545556575859"
+    "60616263646566676869"
+    "70717273747576777879"
+    "80818283848586878889"
+    "90919293949596979899";
 
 /* Put the digits of a number before a place; give where they begin. */
 static char *
@@ -143,6 +144,9 @@ digits_before(char *end, uint64_t value)
 bool
 write_unsigned(Writer *writer, uint64_t value)
 {
+    if (value < 10) {
+        return write_byte(writer, (char)('0' + value));
+    }
     char digits[20];
     char *start = digits_before(digits + sizeof digits, value);
     return write_bytes(writer, start, digits + sizeof digits - start);
@@ -379,7 +383,7 @@ int_of_128_bits(uint64_t high, uint64_t low)
 bool
 int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low)
 {
-    digit digits[DIGITS] = {0};
+    digit digits[DIGITS];
     if (!PyLong_CheckExact(value)) {
         return false;
     }
@@ -397,8 +401,12 @@ int_in_128_bits(PyObject *value, uint64_t *high, uint64_t *low)
     if (is_negative || count > DIGITS) {
         return false;
     }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        digits[i] = held[i];
+    if (count == DIGITS) { /* as it is for nearly all */
+        memcpy(digits, held, sizeof digits);
+    }
+    else {
+        memset(digits, 0, sizeof digits);
+        memcpy(digits, held, (size_t)count * sizeof *digits);
     }
     if (digits[4] > 0xFF) {
         return false;

@@ -101,13 +101,20 @@ find_in_table(const Table *table, const char *text, Py_ssize_t size)
     return NULL;
 }
 
-/* Note a text that may come into a frame. */
-static void
-note_text(Engine *engine, const char *text, Py_ssize_t size)
+/* Keep a text that is written into frames, with padding; false where there is no memory. */
+static bool
+keep_text(Engine *engine, const char **text, Py_ssize_t size)
 {
-    for (Py_ssize_t i = 0; i < size; i++) {
-        engine->has_ascii_names = engine->has_ascii_names && (unsigned char)text[i] < 0x80;
+    char *copy = allocate(engine, (size_t)size + PADDING);
+    if (copy == NULL) {
+        return false;
     }
+    memcpy(copy, *text, (size_t)size);
+    *text = copy;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        engine->has_ascii_names = engine->has_ascii_names && (unsigned char)copy[i] < 0x80;
+    }
+    return true;
 }
 
 /* ---- Shapes ---- */
@@ -173,7 +180,9 @@ compile_choice(Engine *engine, PyObject *given, Shape *shape)
                               &member->text, &member->size)) {
             return false;
         }
-        note_text(engine, member->text, member->size);
+        if (!keep_text(engine, &member->text, member->size)) {
+            return false;
+        }
         if (PyUnicode_CheckExact(member->wire)) {
             Py_ssize_t size;
             const char *text = PyUnicode_AsUTF8AndSize(member->wire, &size);
@@ -353,7 +362,9 @@ compile_member(Engine *engine, const Record *record, PyObject *given, Member *me
         PyErr_SetString(PyExc_ValueError, "a prefix has a comma, a name, and a colon");
         return false;
     }
-    note_text(engine, member->prefix, member->prefix_size);
+    if (!keep_text(engine, &member->prefix, member->prefix_size)) {
+        return false;
+    }
     size_t size = (size_t)key_size(member);
     memcpy(&member->head, key_of(member), size < 8 ? size : 8);
     memset(&member->head_mask, 0xFF, size < 8 ? size : 8);
@@ -407,7 +418,9 @@ compile_record(Engine *engine, PyObject *given, Record *record)
         PyErr_SetString(PyExc_TypeError, "members are a tuple, or None");
         return false;
     }
-    note_text(engine, record->opening, record->opening_size);
+    if (!keep_text(engine, &record->opening, record->opening_size)) {
+        return false;
+    }
     Py_ssize_t count = PyTuple_GET_SIZE(members);
     if (count > MAX_MEMBERS) {
         PyErr_SetString(PyExc_ValueError, "a record has too many members");
@@ -620,7 +633,9 @@ compile_outgoing(Engine *engine, PyObject *given)
         if (one.record == NULL) {
             return false;
         }
-        note_text(engine, one.quoted, one.quoted_size);
+        if (!keep_text(engine, &one.quoted, one.quoted_size)) {
+            return false;
+        }
         one.cls = one.record->cls;
         one.is_command = is_command;
         one.is_keepalive = is_keepalive;

@@ -69,6 +69,27 @@ bytes_before(uint64_t marks)
 #endif
 }
 
+#ifdef HAS_SSE2
+
+static inline __m128i
+load_16(const char *at)
+{
+    return _mm_loadu_si128((const __m128i *)at);
+}
+
+/* Mark the bytes with which a run of plain text ends, in each bit of them. */
+static inline __m128i
+stops_in_16(__m128i bytes)
+{
+    __m128i marked = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                  _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    __m128i is_control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(0x1F)),
+                                        _mm_set1_epi8(0x1F));
+    return _mm_or_si128(marked, is_control);
+}
+
+#endif
+
 /* Go over text that is ASCII and plain, eight or sixteen bytes at a time, up to what may be
    something else. */
 static inline const char *
@@ -76,12 +97,8 @@ skip_plain(const char *at, const char *end)
 {
 #ifdef HAS_SSE2
     while (end - at >= 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)at);
-        __m128i stops = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
-                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-        /* A byte above ASCII is below zero. */
-        stops = _mm_or_si128(stops, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
-        int mask = _mm_movemask_epi8(stops);
+        __m128i bytes = load_16(at);
+        int mask = _mm_movemask_epi8(_mm_or_si128(stops_in_16(bytes), bytes));
         if (mask != 0) {
             return at + __builtin_ctz((unsigned)mask);
         }

@@ -228,9 +228,8 @@ usual_timestamp(Reader *reader, bool *is_usual)
 static inline char *
 put_two(char *to, int number)
 {
-    *to++ = (char)('0' + number / 10);
-    *to++ = (char)('0' + number % 10);
-    return to;
+    memcpy(to, PAIRS + 2 * number, 2);
+    return to + 2;
 }
 
 /* Write a moment in UTC, with its quotes. */

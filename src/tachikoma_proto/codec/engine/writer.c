@@ -7,9 +7,12 @@
    - An object is of exactly the type that its field asks for, or the converter decides. What no
      peer could read is not written.
    - An object that is being written is held: code that is called back may change whatever holds
-     it. */
+     it.
+   - There is a function for each kind of shape, in a table. */
 
 #include "scanner.h"
+
+#include <math.h>
 
 static bool write_value(Writer *writer, const Shape *shape, PyObject *value);
 
@@ -93,27 +96,49 @@ is_escaped(Py_UCS4 character)
     return character < 0x20 || character == '"' || character == '\\';
 }
 
-/* Tell whether ASCII text has nothing to be escaped. The last eight bytes are looked at together,
-   whatever of them was looked at before. */
+/* Copy text of a byte a character, eight or sixteen of them at a time; false where something has to
+   be escaped. The last ones are taken together, whatever of them was copied before. */
 static inline bool
-is_plain(const char *at, Py_ssize_t size)
+copy_plain(char *to, const char *at, Py_ssize_t size)
 {
-    if (size >= 8) {
-        uint64_t stops = stops_in(load_8(at + size - 8));
-        for (Py_ssize_t i = 0; i + 8 < size && stops == 0; i += 8) {
-            stops = stops_in(load_8(at + i));
+#ifdef HAS_SSE2
+    if (size >= 16) {
+        __m128i last = load_16(at + size - 16);
+        for (Py_ssize_t i = 0; i < size - 16; i += 16) {
+            __m128i bytes = load_16(at + i);
+            if (_mm_movemask_epi8(stops_in_16(bytes)) != 0) {
+                return false;
+            }
+            _mm_storeu_si128((__m128i *)(to + i), bytes);
         }
-        return stops == 0;
+        _mm_storeu_si128((__m128i *)(to + size - 16), last);
+        return _mm_movemask_epi8(stops_in_16(last)) == 0;
     }
-    uint64_t bytes = EACH_BYTE(' ');
+#endif
+    if (size >= 8) {
+        uint64_t last = load_8(at + size - 8);
+        for (Py_ssize_t i = 0; i < size - 8; i += 8) {
+            uint64_t bytes = load_8(at + i);
+            if (stops_in(bytes) != 0) {
+                return false;
+            }
+            memcpy(to + i, &bytes, 8);
+        }
+        memcpy(to + size - 8, &last, 8);
+        return stops_in(last) == 0;
+    }
     if (size >= 4) {
-        bytes = (uint64_t)load_4(at) << 32 | load_4(at + size - 4);
+        uint32_t first = load_4(at), last = load_4(at + size - 4);
+        memcpy(to, &first, 4);
+        memcpy(to + size - 4, &last, 4);
+        return stops_in((uint64_t)first << 32 | last) == 0;
     }
-    else if (size > 0) {
-        bytes = (bytes ^ EACH_BYTE(' ') >> 40) | (uint64_t)(unsigned char)at[0] << 16 |
-                (uint64_t)(unsigned char)at[size / 2] << 8 | (unsigned char)at[size - 1];
+    bool is_plain = true;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        is_plain = is_plain && !is_escaped((unsigned char)at[i]);
+        to[i] = at[i];
     }
-    return stops_in(bytes) == 0;
+    return is_plain;
 }
 
 /* Put a character that is not plain ASCII. */
@@ -263,13 +288,14 @@ write_text(Writer *writer, PyObject *value)
     if (is_ascii || (is_narrow && !writer->is_utf8)) {
         const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
         Py_ssize_t size = PyUnicode_GET_LENGTH(value);
-        if (is_plain(text, size)) {
-            if (!reserve(writer, size + 2)) {
-                return false;
-            }
-            writer->data[writer->size++] = '"';
-            put(writer, text, size);
-            writer->data[writer->size++] = '"';
+        if (!reserve(writer, size + 2)) {
+            return false;
+        }
+        char *to = writer->data + writer->size;
+        if (copy_plain(to + 1, text, size)) {
+            to[0] = '"';
+            to[size + 1] = '"';
+            writer->size += size + 2;
             return true;
         }
     }
@@ -279,7 +305,25 @@ write_text(Writer *writer, PyObject *value)
 /* ---- Leaves ---- */
 
 static bool
-write_boolean(Writer *writer, PyObject *value)
+write_text_value(Writer *writer, const Shape *Py_UNUSED(shape), PyObject *value)
+{
+    return write_text(writer, value);
+}
+
+static bool
+write_uuid_value(Writer *writer, const Shape *Py_UNUSED(shape), PyObject *value)
+{
+    return write_uuid(writer, value);
+}
+
+static bool
+write_timestamp_value(Writer *writer, const Shape *Py_UNUSED(shape), PyObject *value)
+{
+    return write_timestamp(writer, value);
+}
+
+static bool
+write_boolean(Writer *writer, const Shape *Py_UNUSED(shape), PyObject *value)
 {
     if (value == Py_True) {
         return write_bytes(writer, "true", 4);
@@ -310,8 +354,9 @@ magnitude_of(PyObject *value, bool *is_negative, uint64_t *magnitude)
 }
 
 static bool
-write_integer(Writer *writer, const Bounds *bounds, PyObject *value)
+write_integer(Writer *writer, const Shape *shape, PyObject *value)
 {
+    const Bounds *bounds = &shape->as.bounds;
     bool is_negative;
     uint64_t magnitude;
     if (!PyLong_CheckExact(value) || !magnitude_of(value, &is_negative, &magnitude)) {
@@ -330,8 +375,9 @@ write_integer(Writer *writer, const Bounds *bounds, PyObject *value)
 
 /* Write a number of a float field, in which an int may stand, too. */
 static bool
-write_number(Writer *writer, double limit, PyObject *value)
+write_number(Writer *writer, const Shape *shape, PyObject *value)
 {
+    const double limit = shape->as.limit;
     double number;
     if (PyFloat_CheckExact(value)) {
         number = PyFloat_AS_DOUBLE(value);
@@ -363,20 +409,22 @@ is_member(const Choice *choice, const ChoiceMember *member, PyObject *value)
 }
 
 static bool
-write_choice(Writer *writer, const Choice *choice, PyObject *value)
+write_choice(Writer *writer, const Shape *shape, PyObject *value)
 {
+    const Choice *choice = &shape->as.choice;
     for (Py_ssize_t i = 0; i < choice->count; i++) {
         const ChoiceMember *member = &choice->members[i];
         if (is_member(choice, member, value)) {
-            return write_bytes(writer, member->text, member->size);
+            return write_planned(writer, member->text, member->size);
         }
     }
     return doubt(writer);
 }
 
 static bool
-write_custom(Writer *writer, const Custom *custom, PyObject *value)
+write_custom(Writer *writer, const Shape *shape, PyObject *value)
 {
+    const Custom *custom = &shape->as.custom;
     int is_one = PyObject_IsInstance(value, custom->cls);
     if (is_one == 0) {
         return doubt(writer);
@@ -609,13 +657,14 @@ write_json(Writer *writer, PyObject *value)
         return write_text(writer, value);
     }
     if (PyBool_Check(value)) {
-        return write_boolean(writer, value);
+        return write_boolean(writer, NULL, value);
     }
     if (PyLong_CheckExact(value)) {
         return write_json_integer(writer, value);
     }
     if (PyFloat_CheckExact(value)) {
-        return write_number(writer, Py_HUGE_VAL, value);
+        double number = PyFloat_AS_DOUBLE(value);
+        return isfinite(number) ? write_double(writer, number) : doubt(writer);
     }
     if (PyDict_CheckExact(value)) {
         return write_dict(writer, NULL, value);
@@ -653,8 +702,20 @@ write_member(Writer *writer, const Member *member, PyObject *value, bool *is_fir
     }
     int comma = *is_first ? 1 : 0;
     *is_first = false;
-    return write_bytes(writer, member->prefix + comma, member->prefix_size - comma) &&
+    return write_planned(writer, member->prefix + comma, member->prefix_size - comma) &&
            write_value(writer, &member->shape, value);
+}
+
+static bool
+write_map(Writer *writer, const Shape *shape, PyObject *value)
+{
+    return write_dict(writer, shape->as.inner, value);
+}
+
+static bool
+write_json_value(Writer *writer, const Shape *Py_UNUSED(shape), PyObject *value)
+{
+    return write_json(writer, value);
 }
 
 static bool
@@ -666,7 +727,7 @@ write_record(Writer *writer, const Record *record, PyObject *value)
     if (++writer->depth > MAX_DEPTH) {
         return doubt(writer);
     }
-    if (!write_bytes(writer, record->opening, record->opening_size)) {
+    if (!write_planned(writer, record->opening, record->opening_size)) {
         return false;
     }
     bool is_first = record->tag_count == 0;
@@ -686,39 +747,35 @@ write_record(Writer *writer, const Record *record, PyObject *value)
 }
 
 static bool
+write_record_value(Writer *writer, const Shape *shape, PyObject *value)
+{
+    return write_record(writer, shape->as.record, value);
+}
+
+/* Leave a value to the converter; an envelope's own ones are written with the frame. */
+static bool
+write_nothing(Writer *writer, const Shape *Py_UNUSED(shape), PyObject *Py_UNUSED(value))
+{
+    return doubt(writer);
+}
+
+static bool
 write_value(Writer *writer, const Shape *shape, PyObject *value)
 {
+    static bool (*const WRITERS[])(Writer *writer, const Shape *shape, PyObject *value) = {
+        [SHAPE_TEXT] = write_text_value,     [SHAPE_BOOLEAN] = write_boolean,
+        [SHAPE_UUID] = write_uuid_value,     [SHAPE_TIMESTAMP] = write_timestamp_value,
+        [SHAPE_JSON] = write_json_value,     [SHAPE_INTEGER] = write_integer,
+        [SHAPE_NUMBER] = write_number,       [SHAPE_CHOICE] = write_choice,
+        [SHAPE_CUSTOM] = write_custom,       [SHAPE_ARRAY] = write_array,
+        [SHAPE_MAP] = write_map,             [SHAPE_RECORD] = write_record_value,
+        [SHAPE_TYPE] = write_nothing,        [SHAPE_PAYLOAD] = write_nothing,
+        [SHAPE_UNKNOWN] = write_nothing,
+    };
     if (shape->is_optional && value == Py_None) {
         return write_bytes(writer, "null", 4);
     }
-    switch (shape->kind) {
-    case SHAPE_TEXT:
-        return write_text(writer, value);
-    case SHAPE_BOOLEAN:
-        return write_boolean(writer, value);
-    case SHAPE_UUID:
-        return write_uuid(writer, value);
-    case SHAPE_TIMESTAMP:
-        return write_timestamp(writer, value);
-    case SHAPE_JSON:
-        return write_json(writer, value);
-    case SHAPE_INTEGER:
-        return write_integer(writer, &shape->as.bounds, value);
-    case SHAPE_NUMBER:
-        return write_number(writer, shape->as.limit, value);
-    case SHAPE_CHOICE:
-        return write_choice(writer, &shape->as.choice, value);
-    case SHAPE_CUSTOM:
-        return write_custom(writer, &shape->as.custom, value);
-    case SHAPE_ARRAY:
-        return write_array(writer, shape, value);
-    case SHAPE_MAP:
-        return write_dict(writer, shape->as.inner, value);
-    case SHAPE_RECORD:
-        return write_record(writer, shape->as.record, value);
-    default: /* also an envelope's own, which its writer knows */
-        return doubt(writer);
-    }
+    return WRITERS[shape->kind](writer, shape, value);
 }
 
 /* ---- Frames ---- */
@@ -777,7 +834,7 @@ write_new_envelope(Writer *writer, const Outgoing *outgoing, PyObject *payload,
         }
         int comma = is_first ? 1 : 0;
         is_first = false;
-        if (!write_bytes(writer, member->prefix + comma, member->prefix_size - comma)) {
+        if (!write_planned(writer, member->prefix + comma, member->prefix_size - comma)) {
             return false;
         }
         bool is_written;
@@ -793,7 +850,7 @@ write_new_envelope(Writer *writer, const Outgoing *outgoing, PyObject *payload,
             is_written = write_uuid(writer, reply_to);
             break;
         case ROLE_TYPE:
-            is_written = write_bytes(writer, outgoing->quoted, outgoing->quoted_size);
+            is_written = write_planned(writer, outgoing->quoted, outgoing->quoted_size);
             break;
         default:
             is_written = write_record(writer, outgoing->record, payload);
@@ -832,7 +889,7 @@ write_envelope_member(Writer *writer, const Member *member, PyObject *value,
     }
     int comma = *is_first ? 1 : 0;
     *is_first = false;
-    if (!write_bytes(writer, member->prefix + comma, member->prefix_size - comma)) {
+    if (!write_planned(writer, member->prefix + comma, member->prefix_size - comma)) {
         return false;
     }
     if (member->role == ROLE_PAYLOAD) {
@@ -842,7 +899,7 @@ write_envelope_member(Writer *writer, const Member *member, PyObject *value,
                                     PyUnicode_Compare(value, outgoing->type) != 0)) {
         return doubt(writer);
     }
-    return write_bytes(writer, outgoing->quoted, outgoing->quoted_size);
+    return write_planned(writer, outgoing->quoted, outgoing->quoted_size);
 }
 
 static bool
