@@ -286,7 +286,6 @@ typedef struct {
     const char *at;
     const char *end;
     int depth;
-    bool is_known_utf8;
     Verdict verdict;
     Py_ssize_t count;
     Py_ssize_t capacity;

@@ -497,19 +497,14 @@ read_message(Reader *reader, const Side *side)
 }
 
 static PyObject *
-read_text_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t size,
-                bool is_known_utf8)
+read_utf8_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t size)
 {
-    if (size > engine->max_size) {
-        return answer(engine, UNSURE);
-    }
     Reader reader;
     reader.engine = engine;
     reader.start = text;
     reader.at = text;
     reader.end = text + size;
     reader.depth = 0;
-    reader.is_known_utf8 = is_known_utf8;
     reader.verdict = TAKEN;
     reader.count = 0;
     reader.capacity = LOCAL_ITEMS;
@@ -534,16 +529,30 @@ read_str_frame(Engine *engine, const Side *side, PyObject *frame)
     }
 #endif
     if (PyUnicode_IS_ASCII(frame)) {
-        return read_text_frame(engine, side, (const char *)PyUnicode_1BYTE_DATA(frame),
-                               PyUnicode_GET_LENGTH(frame), true);
+        return read_utf8_frame(engine, side, (const char *)PyUnicode_1BYTE_DATA(frame),
+                               PyUnicode_GET_LENGTH(frame));
     }
     Utf8 utf8;
     Verdict verdict = utf8_of_text(frame, &utf8);
-    PyObject *made = verdict == TAKEN
-                         ? read_text_frame(engine, side, utf8.data, utf8.size, true)
-                         : answer(engine, verdict);
+    if (verdict == TAKEN && utf8.size > engine->max_size) {
+        verdict = UNSURE;
+    }
+    PyObject *made = verdict == TAKEN ? read_utf8_frame(engine, side, utf8.data, utf8.size)
+                                      : answer(engine, verdict);
     release_utf8(&utf8);
     return made;
+}
+
+static PyObject *
+read_bytes_frame(Engine *engine, const Side *side, PyObject *frame)
+{
+    const char *text = PyBytes_AS_STRING(frame);
+    Py_ssize_t size = PyBytes_GET_SIZE(frame);
+    if (size > engine->max_size) {
+        return answer(engine, UNSURE);
+    }
+    return is_utf8(text, size) ? read_utf8_frame(engine, side, text, size)
+                               : answer(engine, REFUSED);
 }
 
 /* Read a frame: give the message, or what the engine has to say instead. */
@@ -554,8 +563,7 @@ read_frame(Engine *engine, const Side *side, PyObject *frame)
         return read_str_frame(engine, side, frame);
     }
     if (PyBytes_CheckExact(frame)) {
-        return read_text_frame(engine, side, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame),
-                               false);
+        return read_bytes_frame(engine, side, frame);
     }
     if (!PyByteArray_CheckExact(frame) && !PyMemoryView_Check(frame)) {
         return answer(engine, UNSURE);
@@ -569,8 +577,7 @@ read_frame(Engine *engine, const Side *side, PyObject *frame)
         PyErr_Clear(); /* a view that was released, which is the caller's mistake */
         return answer(engine, UNSURE);
     }
-    PyObject *made = read_text_frame(engine, side, PyBytes_AS_STRING(copy),
-                                     PyBytes_GET_SIZE(copy), false);
+    PyObject *made = read_bytes_frame(engine, side, copy);
     Py_DECREF(copy);
     return made;
 }

@@ -4,7 +4,7 @@
 
    - RFC 8259 and nothing more: no NaN, no comments, no leading zeros, no raw control characters,
      no lone surrogates. Numbers must fit a double.
-   - A string is looked at once, eight bytes at a time, and only then taken out. Where it has no
+   - A string is looked at once, many bytes at a time, and only then taken out. Where it has no
      escapes and is ASCII, to take it out is to copy it.
    - What no field asks for is skipped, and yet must be JSON, without repeated keys. */
 
@@ -31,17 +31,15 @@ scan_escape(const char *at, Extent *extent)
 static inline const char *
 scan_plain(const char *at, const char *end, Extent *extent)
 {
-    while (end - at >= 8) {
-        uint64_t bytes = load_8(at);
-        uint64_t stops = stops_in(bytes);
-        if (stops != 0) {
-            int before = bytes_before(stops);
-            measure(extent, bytes & ((UINT64_C(1) << 8 * before) - 1));
-            at += before;
+    while (end - at >= RUN) {
+        int count = unescaped_before(at);
+        if (ascii_before(at) < count) {
+            measure_run(extent, at, count);
+        }
+        at += count;
+        if (count < RUN) {
             break;
         }
-        measure(extent, bytes);
-        at += 8;
     }
     unsigned char byte = (unsigned char)*at;
     while (byte >= 0x20 && byte != '"' && byte != '\\') {
@@ -75,7 +73,25 @@ scan_measured(Reader *reader, Span *span)
     return true;
 }
 
-/* Go over the rest of a string, the opening quote being behind. Only UTF-8 is not judged. */
+/* Go over text that is ASCII and plain, up to what may be something else. */
+static inline const char *
+skip_plain(const char *at, const char *end)
+{
+    while (end - at >= RUN) {
+        int count = plain_before(at);
+        at += count;
+        if (count < RUN) {
+            return at;
+        }
+    }
+    if (end - at >= 8) {
+        uint64_t bytes = load_8(at);
+        at += bytes_before(stops_in(bytes) | (bytes & EACH_BYTE(0x80)));
+    }
+    return at;
+}
+
+/* Go over the rest of a string, the opening quote being behind. */
 bool
 scan_string(Reader *reader, Span *span)
 {
@@ -95,28 +111,6 @@ scan_string(Reader *reader, Span *span)
     return true;
 }
 
-/* Copy up to the next backslash, or to the end; what is copied is mostly short. */
-static inline const char *
-copy_plain(const char *at, const char *end, char **to)
-{
-    char *out = *to;
-    while (end - at >= 8) {
-        uint64_t bytes = load_8(at);
-        uint64_t slashes = bytes ^ EACH_BYTE('\\');
-        if (((slashes - EACH_BYTE(1)) & ~slashes & EACH_BYTE(0x80)) != 0) {
-            break;
-        }
-        memcpy(out, &bytes, 8);
-        at += 8;
-        out += 8;
-    }
-    while (at < end && *at != '\\') {
-        *out++ = *at++;
-    }
-    *to = out;
-    return at;
-}
-
 /* Resolve escapes, which are known to be good, into a buffer that has room for as many bytes as
    the string has. */
 static char *
@@ -124,8 +118,11 @@ resolve_escapes(const Span *span, char *to)
 {
     const char *at = span->start;
     const char *end = at + span->size;
-    while ((at = copy_plain(at, end, &to)) < end) {
-        if (at[1] == 'u') {
+    while (at < end) {
+        if (*at != '\\') {
+            *to++ = *at++;
+        }
+        else if (at[1] == 'u') {
             Py_UCS4 character = 0;
             at = resolve_unicode(at, &character);
             to = put_utf8(to, character);
@@ -160,51 +157,14 @@ unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain)
     return true;
 }
 
-/* Make text of UTF-8 that comes from outside, and has to be judged. */
-static PyObject *
-foreign_text_of(Reader *reader, const char *start, Py_ssize_t size)
-{
-    PyObject *text = PyUnicode_DecodeUTF8(start, size, NULL);
-    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-        PyErr_Clear();
-        return refuse(reader);
-    }
-    return text != NULL ? text : raised(reader);
-}
-
 /* Make the text of a string. */
 PyObject *
 text_of(Reader *reader, const Span *span)
 {
-    if (span->is_ascii || reader->is_known_utf8) {
-        PyObject *text = span->is_ascii && !span->has_escapes
-                             ? text_of_ascii(span->start, span->size)
-                             : text_of_json(span->start, span->size, &span->extent);
-        return text != NULL ? text : raised(reader);
-    }
-    if (!span->has_escapes) {
-        return foreign_text_of(reader, span->start, span->size);
-    }
-    Scratch scratch;
-    Span plain;
-    if (!unescape(reader, span, &scratch, &plain)) {
-        return NULL;
-    }
-    PyObject *text = foreign_text_of(reader, plain.start, plain.size);
-    release_scratch(&scratch);
-    return text;
-}
-
-/* Judge a string that nobody wants. */
-static bool
-check_text(Reader *reader, const Span *span)
-{
-    if (span->is_ascii || reader->is_known_utf8) {
-        return true;
-    }
-    PyObject *text = text_of(reader, span);
-    Py_XDECREF(text);
-    return text != NULL;
+    PyObject *text = span->is_ascii && !span->has_escapes
+                         ? text_of_ascii(span->start, span->size)
+                         : text_of_json(span->start, span->size, &span->extent);
+    return text != NULL ? text : raised(reader);
 }
 
 /* Go over digits, and put them behind those that there are. */
@@ -323,8 +283,8 @@ make_set(Reader *reader, Keys *keys)
         return false;
     }
     for (int i = 0; i < keys->count; i++) {
-        PyObject *key = foreign_text_of(reader, keys->few[i].start, keys->few[i].size);
-        if (!add_to_set(reader, keys->more, key)) {
+        PyObject *key = text_of_utf8(keys->few[i].start, keys->few[i].size);
+        if (!add_to_set(reader, keys->more, key != NULL ? key : raised(reader))) {
             return false;
         }
     }
@@ -342,7 +302,7 @@ add_key(Reader *reader, Keys *keys, const Span *key)
             }
         }
         keys->few[keys->count++] = (Key){key->start, key->size};
-        return check_text(reader, key);
+        return true;
     }
     return (keys->more != NULL || make_set(reader, keys)) &&
            add_to_set(reader, keys->more, text_of(reader, key));
@@ -398,7 +358,7 @@ skip_value(Reader *reader)
     case '"': {
         Span span;
         reader->at++;
-        return scan_string(reader, &span) && check_text(reader, &span);
+        return scan_string(reader, &span);
     }
     case '{': {
         Keys keys;

@@ -2,10 +2,10 @@
 
    Rules:
 
-   - CPython could do all of this, and does it where UTF-8 comes from outside and has to be judged.
-     What is known to be good is turned here in half the time, and no string is left holding a
+   - CPython could do all of this; here it takes half the time, and no string is left holding a
      second form of itself.
-   - Runs of ASCII, of which most text is made, go eight characters at a time. */
+   - UTF-8 that comes from outside is judged once, as a whole. Everything else relies on that.
+   - Text is mostly made of runs of ASCII, which go many characters at a time. */
 
 #include "text.h"
 
@@ -29,34 +29,34 @@ text_of_ascii(const char *at, Py_ssize_t size)
 
 /* ---- Escapes ---- */
 
-static int
-hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    if (byte >= 'a' && byte <= 'f') {
-        return byte - 'a' + 10;
-    }
-    if (byte >= 'A' && byte <= 'F') {
-        return byte - 'A' + 10;
-    }
-    return -1;
-}
+const unsigned char HEX_VALUES[256] = {
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0,   1,   2,   3,   4,   5,   6,   7,   8,
+    9,   255, 255, 255, 255, 255, 255, 255, 10,  11,  12,  13,  14,  15,  255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 10,  11,  12,  13,  14,  15,  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255,
+};
 
 /* Read four hexadecimal digits; -1 where they are none. */
 static int
 hex_unit(const char *at)
 {
-    int unit = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(at[i]);
-        if (digit < 0) {
-            return -1;
-        }
-        unit = unit << 4 | digit;
+    int first = HEX_VALUES[(unsigned char)at[0]], second = HEX_VALUES[(unsigned char)at[1]];
+    if (first == NO_DIGIT || second == NO_DIGIT) {
+        return -1; /* the text may end here */
     }
-    return unit;
+    int third = HEX_VALUES[(unsigned char)at[2]];
+    int fourth = third == NO_DIGIT ? NO_DIGIT : HEX_VALUES[(unsigned char)at[3]];
+    return fourth == NO_DIGIT ? -1 : first << 12 | second << 8 | third << 4 | fourth;
 }
 
 /* Resolve the `\u` escape at a place, with the second half of a pair; give what comes after it,
@@ -105,14 +105,6 @@ take_utf8(const char *at, Py_UCS4 *character)
     return at + 4;
 }
 
-/* Tell whether none of eight bytes is a backslash, or not ASCII. */
-static inline bool
-are_simple(uint64_t bytes)
-{
-    uint64_t slashes = bytes ^ EACH_BYTE('\\');
-    return ((((slashes - EACH_BYTE(1)) & ~slashes) | bytes) & EACH_BYTE(0x80)) == 0;
-}
-
 /* Take an escape that is known to be good. */
 static const char *
 take_escape(const char *at, Py_UCS4 *character)
@@ -127,21 +119,19 @@ take_escape(const char *at, Py_UCS4 *character)
 /* Put the characters of a JSON string, or of UTF-8 without a backslash, into a string of some
    kind, which is a constant where this is called. */
 static inline void
-fill_text(int kind, void *data, const char *at, const char *end, bool has_escapes)
+fill_text(int kind, void *data, Py_ssize_t length, const char *at, const char *end,
+          bool has_escapes)
 {
     Py_ssize_t to = 0;
     while (at < end) {
-        while (end - at >= 8) {
-            uint64_t bytes = load_8(at);
-            if (has_escapes ? !are_simple(bytes) : (bytes & EACH_BYTE(0x80)) != 0) {
+        while (end - at >= RUN && length - to >= RUN) {
+            int count = has_escapes ? simple_before(at) : ascii_before(at);
+            put_run(kind, data, to, at);
+            to += count;
+            at += count;
+            if (count < RUN) {
                 break;
             }
-            const unsigned char *narrow = (const unsigned char *)at;
-            for (int i = 0; i < 8; i++) {
-                PyUnicode_WRITE(kind, data, to + i, narrow[i]);
-            }
-            to += 8;
-            at += 8;
         }
         /* Over what is left of the run, and over what is not so simple behind it. */
         while (at < end && (unsigned char)*at < 0x80 && !(has_escapes && *at == '\\')) {
@@ -161,20 +151,22 @@ fill_text(int kind, void *data, const char *at, const char *end, bool has_escape
 static inline PyObject *
 make_text(const char *at, Py_ssize_t size, const Extent *extent, bool has_escapes)
 {
-    PyObject *text = PyUnicode_New(size - extent->surplus, largest_of(extent));
+    Py_ssize_t length = size - extent->surplus;
+    PyObject *text = PyUnicode_New(length, largest_of(extent));
     if (text == NULL) {
         return NULL;
     }
     void *data = PyUnicode_DATA(text);
+    const char *end = at + size;
     switch (PyUnicode_KIND(text)) {
     case PyUnicode_1BYTE_KIND:
-        fill_text(PyUnicode_1BYTE_KIND, data, at, at + size, has_escapes);
+        fill_text(PyUnicode_1BYTE_KIND, data, length, at, end, has_escapes);
         break;
     case PyUnicode_2BYTE_KIND:
-        fill_text(PyUnicode_2BYTE_KIND, data, at, at + size, has_escapes);
+        fill_text(PyUnicode_2BYTE_KIND, data, length, at, end, has_escapes);
         break;
     default:
-        fill_text(PyUnicode_4BYTE_KIND, data, at, at + size, has_escapes);
+        fill_text(PyUnicode_4BYTE_KIND, data, length, at, end, has_escapes);
         break;
     }
     return text;
@@ -192,12 +184,62 @@ PyObject *
 text_of_utf8(const char *at, Py_ssize_t size)
 {
     Extent extent = {0};
-    for (Py_ssize_t i = 0; i < size; i += 8) {
-        uint64_t bytes = 0;
-        memcpy(&bytes, at + i, size - i < 8 ? (size_t)(size - i) : 8);
-        measure(&extent, bytes);
+    Py_ssize_t i = 0;
+    for (; size - i >= RUN; i += RUN) {
+        if (ascii_before(at + i) < RUN) {
+            measure_run(&extent, at + i, RUN);
+        }
+    }
+    for (; i < size; i++) {
+        measure(&extent, (unsigned char)at[i]);
     }
     return make_text(at, size, &extent, false);
+}
+
+/* Give the size of the character that begins at a byte which is not ASCII, with a NUL somewhere
+   behind it; 0 where it is malformed: too long, a surrogate, beyond the last one. */
+static int
+size_of_utf8(const unsigned char *at)
+{
+    unsigned char first = at[0], second = at[1];
+    if (first < 0xC2 || first > 0xF4 || (second & 0xC0) != 0x80) {
+        return 0;
+    }
+    if (first < 0xE0) {
+        return 2;
+    }
+    if ((at[2] & 0xC0) != 0x80) {
+        return 0;
+    }
+    if (first < 0xF0) {
+        bool is_good = first == 0xE0 ? second >= 0xA0 : first != 0xED || second < 0xA0;
+        return is_good ? 3 : 0;
+    }
+    bool is_good = first == 0xF0 ? second >= 0x90 : first != 0xF4 || second < 0x90;
+    return is_good && (at[3] & 0xC0) == 0x80 ? 4 : 0;
+}
+
+/* Tell whether bytes that come from outside, with a NUL behind them, are UTF-8. */
+bool
+is_utf8(const char *at, Py_ssize_t size)
+{
+    const char *end = at + size;
+    while (at < end) {
+        if (end - at >= RUN && ascii_before(at) == RUN) {
+            at += RUN;
+            continue;
+        }
+        if ((unsigned char)*at < 0x80) {
+            at++;
+            continue;
+        }
+        int bytes = size_of_utf8((const unsigned char *)at);
+        if (bytes == 0) {
+            return false;
+        }
+        at += bytes;
+    }
+    return true;
 }
 
 /* ---- To UTF-8 ---- */
@@ -211,11 +253,13 @@ encode_portion(int kind, const void *data, Py_ssize_t *from, Py_ssize_t stop, ch
     Py_ssize_t at = *from;
     char *out = *to;
     while (at < stop) {
-        uint64_t bytes;
-        while (stop - at >= 8 && eight_ascii(kind, data, at, &bytes)) {
-            memcpy(out, &bytes, 8);
-            out += 8;
-            at += 8;
+        while (stop - at >= RUN) {
+            int count = take_run(kind, data, at, out);
+            out += count;
+            at += count;
+            if (count < RUN) {
+                break;
+            }
         }
         Py_UCS4 character = 0;
         while (at < stop && (character = PyUnicode_READ(kind, data, at)) < 0x80) {

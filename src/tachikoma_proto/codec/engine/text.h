@@ -11,12 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Sixteen bytes at a time where the processor has SSE2, as every x86-64 does; what is done with it
-   is done without it, too. */
-#if defined(__SSE2__) && defined(__GNUC__)
-#define HAS_SSE2 1
-#include <emmintrin.h>
-#endif
+#include "runs.h"
 
 typedef enum {
     TAKEN,
@@ -25,150 +20,6 @@ typedef enum {
     NO_ROOM, /* the stack had no room for a call; to try again would be no better */
     RAISED,  /* a Python exception is set, which passes through */
 } Verdict;
-
-#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Eight bytes at a time: plain C does here what vector instructions would do. */
-static inline uint64_t
-load_8(const char *at)
-{
-    uint64_t bytes;
-    memcpy(&bytes, at, 8);
-    return bytes;
-}
-
-static inline uint32_t
-load_4(const char *at)
-{
-    uint32_t bytes;
-    memcpy(&bytes, at, 4);
-    return bytes;
-}
-
-/* Mark the bytes with which a run of plain text ends: quotes, backslashes, control characters.
-   The lowest mark is exact; above it, there may be marks too many. */
-static inline uint64_t
-stops_in(uint64_t bytes)
-{
-    uint64_t quotes = bytes ^ EACH_BYTE('"');
-    uint64_t slashes = bytes ^ EACH_BYTE('\\');
-    uint64_t found = ((quotes - EACH_BYTE(1)) & ~quotes) | ((slashes - EACH_BYTE(1)) & ~slashes) |
-                     ((bytes - EACH_BYTE(0x20)) & ~bytes);
-    return found & EACH_BYTE(0x80);
-}
-
-/* Tell how many of eight bytes come before the first mark; fewer, where that is not known. */
-static inline int
-bytes_before(uint64_t marks)
-{
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return __builtin_ctzll(marks) >> 3;
-#else
-    (void)marks;
-    return 0;
-#endif
-}
-
-#ifdef HAS_SSE2
-
-static inline __m128i
-load_16(const char *at)
-{
-    return _mm_loadu_si128((const __m128i *)at);
-}
-
-/* Mark the bytes with which a run of plain text ends, in each bit of them. */
-static inline __m128i
-stops_in_16(__m128i bytes)
-{
-    __m128i marked = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
-                                  _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-    __m128i is_control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(0x1F)),
-                                        _mm_set1_epi8(0x1F));
-    return _mm_or_si128(marked, is_control);
-}
-
-#endif
-
-/* Go over text that is ASCII and plain, eight or sixteen bytes at a time, up to what may be
-   something else. */
-static inline const char *
-skip_plain(const char *at, const char *end)
-{
-#ifdef HAS_SSE2
-    while (end - at >= 16) {
-        __m128i bytes = load_16(at);
-        int mask = _mm_movemask_epi8(_mm_or_si128(stops_in_16(bytes), bytes));
-        if (mask != 0) {
-            return at + __builtin_ctz((unsigned)mask);
-        }
-        at += 16;
-    }
-#endif
-    while (end - at >= 8) {
-        uint64_t bytes = load_8(at);
-        uint64_t stops = stops_in(bytes) | (bytes & EACH_BYTE(0x80));
-        if (stops != 0) {
-            return at + bytes_before(stops);
-        }
-        at += 8;
-    }
-    return at;
-}
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-
-/* Take four characters of two bytes as bytes; what is not ASCII comes out as rubbish. */
-static inline uint64_t
-pack_4(uint64_t wide)
-{
-    wide |= wide >> 8;
-    return (wide & 0xFFFF) | (wide >> 16 & 0xFFFF0000);
-}
-
-/* Take two characters of four bytes as bytes. */
-static inline uint64_t
-pack_2(uint64_t wide)
-{
-    return (wide | wide >> 24) & 0xFFFF;
-}
-
-/* Take eight characters of a string as bytes; false where one of them is not ASCII. */
-static inline bool
-eight_ascii(int kind, const void *data, Py_ssize_t at, uint64_t *bytes)
-{
-    if (kind == PyUnicode_1BYTE_KIND) {
-        *bytes = load_8((const char *)data + at);
-        return (*bytes & EACH_BYTE(0x80)) == 0;
-    }
-    const char *from = (const char *)data + at * kind;
-    uint64_t a = load_8(from), b = load_8(from + 8);
-    if (kind == PyUnicode_2BYTE_KIND) {
-        *bytes = pack_4(a) | pack_4(b) << 32;
-        return ((a | b) & UINT64_C(0xFF80FF80FF80FF80)) == 0;
-    }
-    uint64_t c = load_8(from + 16), d = load_8(from + 24);
-    *bytes = pack_2(a) | pack_2(b) << 16 | pack_2(c) << 32 | pack_2(d) << 48;
-    return ((a | b | c | d) & UINT64_C(0xFFFFFF80FFFFFF80)) == 0;
-}
-
-#else
-
-static inline bool
-eight_ascii(int kind, const void *data, Py_ssize_t at, uint64_t *bytes)
-{
-    unsigned char narrow[8];
-    Py_UCS4 seen = 0;
-    for (int i = 0; i < 8; i++) {
-        Py_UCS4 character = PyUnicode_READ(kind, data, at + i);
-        seen |= character;
-        narrow[i] = (unsigned char)character;
-    }
-    memcpy(bytes, narrow, 8);
-    return seen < 0x80;
-}
-
-#endif
 
 /* What a backslash and a letter stand for; 0 where they stand for nothing. */
 static inline char
@@ -201,6 +52,16 @@ measure(Extent *extent, uint64_t bytes)
         extent->high |= bytes;
         extent->wide |= begins & (bytes << 2 | bytes << 3 | bytes << 4 | bytes << 5);
         extent->widest |= begins & bytes << 2 & bytes << 3;
+    }
+}
+
+/* Take some bytes of a run into account, counted from its beginning. */
+static inline void
+measure_run(Extent *extent, const char *at, int count)
+{
+    for (int i = 0; i < count; i += 8) {
+        uint64_t bytes = load_8(at + i);
+        measure(extent, count - i < 8 ? bytes & ((UINT64_C(1) << 8 * (count - i)) - 1) : bytes);
     }
 }
 
@@ -264,11 +125,16 @@ typedef struct {
     char local[2048];
 } Utf8;
 
+/* The value of a hexadecimal digit; NO_DIGIT for everything else. */
+enum { NO_DIGIT = 0xFF };
+extern const unsigned char HEX_VALUES[256];
+
 PyObject *text_of_ascii(const char *at, Py_ssize_t size);
 PyObject *text_of_bytes(const char *at, Py_ssize_t size, bool is_ascii);
 PyObject *text_of_utf8(const char *at, Py_ssize_t size);
 PyObject *text_of_json(const char *at, Py_ssize_t size, const Extent *extent);
 const char *resolve_unicode(const char *at, Py_UCS4 *character);
+bool is_utf8(const char *at, Py_ssize_t size);
 Verdict utf8_of_text(PyObject *text, Utf8 *utf8);
 
 static inline void

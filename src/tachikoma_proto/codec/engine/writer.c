@@ -96,36 +96,26 @@ is_escaped(Py_UCS4 character)
     return character < 0x20 || character == '"' || character == '\\';
 }
 
-/* Copy text of a byte a character, eight or sixteen of them at a time; false where something has to
-   be escaped. The last ones are taken together, whatever of them was copied before. */
+/* Copy text of a byte a character, many of them at a time; false where something has to be
+   escaped. The last ones are taken together, whatever of them was copied before. */
 static inline bool
 copy_plain(char *to, const char *at, Py_ssize_t size)
 {
-#ifdef HAS_SSE2
-    if (size >= 16) {
-        __m128i last = load_16(at + size - 16);
-        for (Py_ssize_t i = 0; i < size - 16; i += 16) {
-            __m128i bytes = load_16(at + i);
-            if (_mm_movemask_epi8(stops_in_16(bytes)) != 0) {
+    if (size >= RUN) {
+        for (Py_ssize_t i = 0; i < size - RUN; i += RUN) {
+            if (unescaped_before(at + i) < RUN) {
                 return false;
             }
-            _mm_storeu_si128((__m128i *)(to + i), bytes);
+            memcpy(to + i, at + i, RUN);
         }
-        _mm_storeu_si128((__m128i *)(to + size - 16), last);
-        return _mm_movemask_epi8(stops_in_16(last)) == 0;
+        memcpy(to + size - RUN, at + size - RUN, RUN);
+        return unescaped_before(at + size - RUN) == RUN;
     }
-#endif
     if (size >= 8) {
-        uint64_t last = load_8(at + size - 8);
-        for (Py_ssize_t i = 0; i < size - 8; i += 8) {
-            uint64_t bytes = load_8(at + i);
-            if (stops_in(bytes) != 0) {
-                return false;
-            }
-            memcpy(to + i, &bytes, 8);
-        }
+        uint64_t first = load_8(at), last = load_8(at + size - 8);
+        memcpy(to, &first, 8);
         memcpy(to + size - 8, &last, 8);
-        return stops_in(last) == 0;
+        return (stops_in(first) | stops_in(last)) == 0;
     }
     if (size >= 4) {
         uint32_t first = load_4(at), last = load_4(at + size - 4);
@@ -163,19 +153,15 @@ write_portion(Writer *writer, int kind, bool as_utf8, const void *data, Py_ssize
 {
     char *to = writer->data + writer->size;
     while (at < stop) {
-        uint64_t bytes;
-        while (stop - at >= 8 && (eight_ascii(kind, data, at, &bytes) || !as_utf8)) {
-            uint64_t stops = stops_in(bytes);
-            memcpy(to, &bytes, 8);
-            if (stops == 0) {
-                to += 8;
-                at += 8;
-                continue;
+        while (stop - at >= RUN) {
+            int ascii = take_run(kind, data, at, to);
+            int count = unescaped_before(to);
+            count = as_utf8 && ascii < count ? ascii : count;
+            to += count;
+            at += count;
+            if (count < RUN) {
+                break;
             }
-            int before = bytes_before(stops);
-            to += before;
-            at += before;
-            break;
         }
         Py_UCS4 character = 0;
         while (at < stop && (character = PyUnicode_READ(kind, data, at)) < 0x80 &&

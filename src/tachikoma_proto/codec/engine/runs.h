@@ -1,0 +1,240 @@
+/* Runs: text that is taken many bytes at a time.
+
+   Rules:
+
+   - A run has 16 bytes where the processor has SSE2, as every x86-64 does, and 8 in an integer
+     elsewhere. Nobody outside of this file has to know which.
+   - What counts the bytes before the first one of some kind may count fewer where it cannot tell.
+     So whoever gets less than a whole run goes on byte by byte. */
+
+#ifndef TACHIKOMA_RUNS_H
+#define TACHIKOMA_RUNS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__) && defined(__GNUC__)
+#define HAS_SSE2 1
+#include <emmintrin.h>
+enum { RUN = 16 };
+#else
+enum { RUN = 8 };
+#endif
+
+/* ---- Eight bytes in an integer ---- */
+
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static inline uint64_t
+load_8(const char *at)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, 8);
+    return bytes;
+}
+
+static inline uint32_t
+load_4(const char *at)
+{
+    uint32_t bytes;
+    memcpy(&bytes, at, 4);
+    return bytes;
+}
+
+/* Mark the bytes with which a run of plain text ends: quotes, backslashes, control characters.
+   The lowest mark is exact; above it, there may be marks too many. */
+static inline uint64_t
+stops_in(uint64_t bytes)
+{
+    uint64_t quotes = bytes ^ EACH_BYTE('"');
+    uint64_t slashes = bytes ^ EACH_BYTE('\\');
+    uint64_t found = ((quotes - EACH_BYTE(1)) & ~quotes) | ((slashes - EACH_BYTE(1)) & ~slashes) |
+                     ((bytes - EACH_BYTE(0x20)) & ~bytes);
+    return found & EACH_BYTE(0x80);
+}
+
+/* Count the bytes before the first mark. */
+static inline int
+bytes_before(uint64_t marks)
+{
+    if (marks == 0) {
+        return 8;
+    }
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return __builtin_ctzll(marks) >> 3;
+#else
+    return 0;
+#endif
+}
+
+/* ---- Runs ---- */
+
+#ifdef HAS_SSE2
+
+static inline __m128i
+load_16(const char *at)
+{
+    return _mm_loadu_si128((const __m128i *)at);
+}
+
+static inline void
+store_16(char *to, __m128i bytes)
+{
+    _mm_storeu_si128((__m128i *)to, bytes);
+}
+
+/* Count the bytes before the first one whose high bit is set. */
+static inline int
+count_before(__m128i marks)
+{
+    int mask = _mm_movemask_epi8(marks);
+    return mask == 0 ? RUN : __builtin_ctz((unsigned)mask);
+}
+
+static inline __m128i
+mark_stops(__m128i bytes)
+{
+    __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                 _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    __m128i limit = _mm_set1_epi8(0x1F);
+    return _mm_or_si128(marks, _mm_cmpeq_epi8(_mm_max_epu8(bytes, limit), limit));
+}
+
+/* Count the bytes before the first quote, backslash or control character. */
+static inline int
+unescaped_before(const char *at)
+{
+    return count_before(mark_stops(load_16(at)));
+}
+
+/* Count the bytes before the first one of those, or that is not ASCII. */
+static inline int
+plain_before(const char *at)
+{
+    __m128i bytes = load_16(at);
+    return count_before(_mm_or_si128(mark_stops(bytes), bytes));
+}
+
+/* Count the bytes before the first one that is not ASCII. */
+static inline int
+ascii_before(const char *at)
+{
+    return count_before(load_16(at));
+}
+
+/* Count the bytes before the first backslash, or one that is not ASCII. */
+static inline int
+simple_before(const char *at)
+{
+    __m128i bytes = load_16(at);
+    return count_before(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')), bytes));
+}
+
+/* Put a run of bytes into a string of some kind. */
+static inline void
+put_run(int kind, void *data, Py_ssize_t to, const char *at)
+{
+    char *out = (char *)data + to * kind;
+    __m128i bytes = load_16(at), zero = _mm_setzero_si128();
+    if (kind == PyUnicode_1BYTE_KIND) {
+        store_16(out, bytes);
+        return;
+    }
+    __m128i low = _mm_unpacklo_epi8(bytes, zero), high = _mm_unpackhi_epi8(bytes, zero);
+    if (kind == PyUnicode_2BYTE_KIND) {
+        store_16(out, low);
+        store_16(out + 16, high);
+        return;
+    }
+    store_16(out, _mm_unpacklo_epi16(low, zero));
+    store_16(out + 16, _mm_unpackhi_epi16(low, zero));
+    store_16(out + 32, _mm_unpacklo_epi16(high, zero));
+    store_16(out + 48, _mm_unpackhi_epi16(high, zero));
+}
+
+/* Take a run of characters of a string as bytes. Count those before the first one that is not
+   ASCII; what comes out for that one and those behind it is rubbish. */
+static inline int
+take_run(int kind, const void *data, Py_ssize_t at, char *to)
+{
+    const char *from = (const char *)data + at * kind;
+    __m128i a = load_16(from), zero = _mm_setzero_si128();
+    if (kind == PyUnicode_1BYTE_KIND) {
+        store_16(to, a);
+        return count_before(a);
+    }
+    __m128i b = load_16(from + 16), above, low = _mm_set1_epi16(0x7F);
+    if (kind == PyUnicode_2BYTE_KIND) {
+        above = _mm_packs_epi16(_mm_cmpeq_epi16(_mm_andnot_si128(low, a), zero),
+                                _mm_cmpeq_epi16(_mm_andnot_si128(low, b), zero));
+    }
+    else {
+        __m128i c = load_16(from + 32), d = load_16(from + 48), wide = _mm_set1_epi32(0x7F);
+        above = _mm_packs_epi16(
+            _mm_packs_epi32(_mm_cmpeq_epi32(_mm_andnot_si128(wide, a), zero),
+                            _mm_cmpeq_epi32(_mm_andnot_si128(wide, b), zero)),
+            _mm_packs_epi32(_mm_cmpeq_epi32(_mm_andnot_si128(wide, c), zero),
+                            _mm_cmpeq_epi32(_mm_andnot_si128(wide, d), zero)));
+        a = _mm_packs_epi32(_mm_and_si128(a, wide), _mm_and_si128(b, wide));
+        b = _mm_packs_epi32(_mm_and_si128(c, wide), _mm_and_si128(d, wide));
+    }
+    store_16(to, _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low)));
+    int others = ~_mm_movemask_epi8(above) & 0xFFFF;
+    return others == 0 ? RUN : __builtin_ctz((unsigned)others);
+}
+
+#else
+
+static inline int
+unescaped_before(const char *at)
+{
+    return bytes_before(stops_in(load_8(at)));
+}
+
+static inline int
+plain_before(const char *at)
+{
+    uint64_t bytes = load_8(at);
+    return bytes_before(stops_in(bytes) | (bytes & EACH_BYTE(0x80)));
+}
+
+static inline int
+ascii_before(const char *at)
+{
+    return bytes_before(load_8(at) & EACH_BYTE(0x80));
+}
+
+static inline int
+simple_before(const char *at)
+{
+    uint64_t bytes = load_8(at), slashes = bytes ^ EACH_BYTE('\\');
+    return bytes_before((((slashes - EACH_BYTE(1)) & ~slashes) | bytes) & EACH_BYTE(0x80));
+}
+
+static inline void
+put_run(int kind, void *data, Py_ssize_t to, const char *at)
+{
+    for (int i = 0; i < RUN; i++) {
+        PyUnicode_WRITE(kind, data, to + i, (unsigned char)at[i]);
+    }
+}
+
+static inline int
+take_run(int kind, const void *data, Py_ssize_t at, char *to)
+{
+    int count = RUN;
+    for (int i = RUN - 1; i >= 0; i--) {
+        Py_UCS4 character = PyUnicode_READ(kind, data, at + i);
+        count = character < 0x80 ? count : i;
+        to[i] = (char)character;
+    }
+    return count;
+}
+
+#endif
+
+#endif
