@@ -440,10 +440,8 @@ const void *find_in_table(const Table *table, const char *text, Py_ssize_t size)
 const Outgoing *find_outgoing(const Engine *engine, PyTypeObject *cls);
 
 /* scanner.c */
-bool scan_string(Reader *reader, Span *span);
 bool scan_number(Reader *reader, Number *number);
 bool skip_value(Reader *reader);
-PyObject *text_of(Reader *reader, const Span *span);
 
 /* numbers.c */
 extern const char PAIRS[]; /* 00, 01, and so on to 99 */

@@ -453,17 +453,11 @@ read_odd_key(Reader *reader, const Record *record, Span *key)
     return found;
 }
 
-/* Go over a tag, which must be what it has to be. */
+/* Go over a tag, as check_tag does, in whatever form it is. */
 bool
-check_tag(Reader *reader, const char *tag, Py_ssize_t size)
+check_odd_tag(Reader *reader, const char *tag, Py_ssize_t size)
 {
-    Span span;
-    const char *at = reader->at;
-    if (reader->end - at >= size + 2 && *at == '"' && at[size + 1] == '"' &&
-        memcmp(at + 1, tag, (size_t)size) == 0) {
-        reader->at += size + 2;
-        return true;
-    }
+    Span span, plain;
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return false;
     }
@@ -471,7 +465,6 @@ check_tag(Reader *reader, const char *tag, Py_ssize_t size)
         return is_span(&span, tag, size) || refused(reader);
     }
     Scratch scratch;
-    Span plain;
     if (!unescape(reader, &span, &scratch, &plain)) {
         return false;
     }

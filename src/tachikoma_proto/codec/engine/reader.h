@@ -15,7 +15,7 @@ PyObject *read_record(Reader *reader, const Record *record);
 PyObject *read_record_inside(Reader *reader, const Record *record, uint64_t seen, int next);
 bool make_places(Reader *reader, const Record *record);
 int read_odd_key(Reader *reader, const Record *record, Span *key);
-bool check_tag(Reader *reader, const char *tag, Py_ssize_t size);
+bool check_odd_tag(Reader *reader, const char *tag, Py_ssize_t size);
 
 /* Tell whether the name of a member comes next, in its usual form. */
 static inline bool
@@ -45,6 +45,19 @@ read_key(Reader *reader, const Record *record, int next, Span *key)
         }
     }
     return read_odd_key(reader, record, key);
+}
+
+/* Go over a tag, which must be what it has to be. */
+static inline bool
+check_tag(Reader *reader, const char *tag, Py_ssize_t size)
+{
+    const char *at = reader->at;
+    if (reader->end - at >= size + 2 && at[0] == '"' && at[size + 1] == '"' &&
+        memcmp(at + 1, tag, (size_t)size) == 0) {
+        reader->at += size + 2;
+        return true;
+    }
+    return check_odd_tag(reader, tag, size);
 }
 
 #endif

@@ -49,12 +49,13 @@ scan_plain(const char *at, const char *end, Extent *extent)
     return at;
 }
 
-/* Go over a string that has escapes, or is not ASCII, from its beginning. */
-static bool
+/* Go over the rest of a string that has escapes, or is not ASCII, from its beginning. */
+bool
 scan_measured(Reader *reader, Span *span)
 {
     const char *at = reader->at;
     Extent extent = {0};
+    span->start = at;
     span->has_escapes = false;
     while (*(at = scan_plain(at, reader->end, &extent)) == '\\') {
         span->has_escapes = true;
@@ -69,44 +70,6 @@ scan_measured(Reader *reader, Span *span)
     span->size = at - span->start;
     span->is_ascii = (extent.high & EACH_BYTE(0x80)) == 0;
     span->extent = extent;
-    reader->at = at + 1;
-    return true;
-}
-
-/* Go over text that is ASCII and plain, up to what may be something else. */
-static inline const char *
-skip_plain(const char *at, const char *end)
-{
-    while (end - at >= RUN) {
-        int count = plain_before(at);
-        at += count;
-        if (count < RUN) {
-            return at;
-        }
-    }
-    if (end - at >= 8) {
-        uint64_t bytes = load_8(at);
-        at += bytes_before(stops_in(bytes) | (bytes & EACH_BYTE(0x80)));
-    }
-    return at;
-}
-
-/* Go over the rest of a string, the opening quote being behind. */
-bool
-scan_string(Reader *reader, Span *span)
-{
-    const char *at = skip_plain(reader->at, reader->end);
-    span->start = reader->at;
-    unsigned char byte = (unsigned char)*at;
-    while (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
-        byte = (unsigned char)*++at;
-    }
-    if (byte != '"') {
-        return scan_measured(reader, span);
-    }
-    span->size = at - span->start;
-    span->has_escapes = false;
-    span->is_ascii = true;
     reader->at = at + 1;
     return true;
 }
@@ -155,16 +118,6 @@ unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain)
     plain->has_escapes = false;
     plain->is_ascii = span->is_ascii;
     return true;
-}
-
-/* Make the text of a string. */
-PyObject *
-text_of(Reader *reader, const Span *span)
-{
-    PyObject *text = span->is_ascii && !span->has_escapes
-                         ? text_of_ascii(span->start, span->size)
-                         : text_of_json(span->start, span->size, &span->extent);
-    return text != NULL ? text : raised(reader);
 }
 
 /* Go over digits, and put them behind those that there are. */

@@ -101,6 +101,47 @@ is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
+/* ---- Strings ---- */
+
+bool scan_measured(Reader *reader, Span *span);
+
+/* Go over the rest of a string, the opening quote being behind. Mostly it is plain and ASCII. */
+static inline bool
+scan_string(Reader *reader, Span *span)
+{
+    const char *at = reader->at;
+    while (reader->end - at >= RUN) {
+        int count = plain_before(at);
+        at += count;
+        if (count < RUN) {
+            break;
+        }
+    }
+    unsigned char byte = (unsigned char)*at;
+    while (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
+        byte = (unsigned char)*++at;
+    }
+    if (byte != '"') {
+        return scan_measured(reader, span);
+    }
+    span->start = reader->at;
+    span->size = at - span->start;
+    span->has_escapes = false;
+    span->is_ascii = true;
+    reader->at = at + 1;
+    return true;
+}
+
+/* Make the text of a string. */
+static inline PyObject *
+text_of(Reader *reader, const Span *span)
+{
+    PyObject *text = span->is_ascii && !span->has_escapes
+                         ? text_of_ascii(span->start, span->size)
+                         : text_of_json(span->start, span->size, &span->extent);
+    return text != NULL ? text : raised(reader);
+}
+
 /* ---- The keys of an object that no record names, to find those that are repeated ---- */
 
 enum { FEW_KEYS = 8 };

@@ -9,24 +9,6 @@
 
 #include "text.h"
 
-/* Make a string of characters of a byte each. */
-PyObject *
-text_of_bytes(const char *at, Py_ssize_t size, bool is_ascii)
-{
-    PyObject *text = PyUnicode_New(size, is_ascii ? 127 : 255);
-    if (text != NULL) {
-        memcpy(PyUnicode_1BYTE_DATA(text), at, (size_t)size);
-    }
-    return text;
-}
-
-/* Make a string of ASCII. */
-PyObject *
-text_of_ascii(const char *at, Py_ssize_t size)
-{
-    return text_of_bytes(at, size, true);
-}
-
 /* ---- Escapes ---- */
 
 const unsigned char HEX_VALUES[256] = {

@@ -129,13 +129,29 @@ typedef struct {
 enum { NO_DIGIT = 0xFF };
 extern const unsigned char HEX_VALUES[256];
 
-PyObject *text_of_ascii(const char *at, Py_ssize_t size);
-PyObject *text_of_bytes(const char *at, Py_ssize_t size, bool is_ascii);
 PyObject *text_of_utf8(const char *at, Py_ssize_t size);
 PyObject *text_of_json(const char *at, Py_ssize_t size, const Extent *extent);
 const char *resolve_unicode(const char *at, Py_UCS4 *character);
 bool is_utf8(const char *at, Py_ssize_t size);
 Verdict utf8_of_text(PyObject *text, Utf8 *utf8);
+
+/* Make a string of characters of a byte each. */
+static inline PyObject *
+text_of_bytes(const char *at, Py_ssize_t size, bool is_ascii)
+{
+    PyObject *text = PyUnicode_New(size, is_ascii ? 127 : 255);
+    if (text != NULL) {
+        memcpy(PyUnicode_1BYTE_DATA(text), at, (size_t)size);
+    }
+    return text;
+}
+
+/* Make a string of ASCII. */
+static inline PyObject *
+text_of_ascii(const char *at, Py_ssize_t size)
+{
+    return text_of_bytes(at, size, true);
+}
 
 static inline void
 release_utf8(Utf8 *utf8)
