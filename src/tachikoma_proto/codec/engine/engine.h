@@ -42,8 +42,14 @@ enum { PADDING = 16 };
 /* ---- Tables: from text to whatever belongs to it ---- */
 
 typedef struct {
-    const char *text; /* NULL where the place is free */
     Py_ssize_t size;
+    uint64_t first;
+    uint64_t last;
+} TableKey;
+
+typedef struct {
+    TableKey key;
+    const char *text; /* NULL where the place is free */
     const void *value;
 } TableEntry;
 

@@ -51,17 +51,33 @@ free_plan(Engine *engine)
 
 /* ---- Tables ---- */
 
-static size_t
-place_of(const char *text, Py_ssize_t size)
+/* Look at a text: its first and its last eight bytes, or four, which are all of it if it is short
+   enough. */
+static inline TableKey
+key_of_text(const char *text, Py_ssize_t size)
 {
-    size_t mixed = (size_t)size;
-    if (size > 0) {
-        mixed = mixed * 31 + (unsigned char)text[0];
-        mixed = mixed * 31 + (unsigned char)text[size / 2];
-        mixed = mixed * 31 + (unsigned char)text[size - 1];
-        mixed = mixed * 31 + (unsigned char)text[size * 3 / 4];
+    TableKey key = {size, 0, 0};
+    if (size >= 8) {
+        key.first = load_8(text);
+        key.last = load_8(text + size - 8);
     }
-    return mixed ^ mixed >> 7;
+    else if (size >= 4) {
+        key.first = load_4(text);
+        key.last = load_4(text + size - 4);
+    }
+    else if (size > 0) {
+        key.first = (unsigned char)text[0];
+        key.last = (uint64_t)(unsigned char)text[size / 2] << 8 | (unsigned char)text[size - 1];
+    }
+    return key;
+}
+
+static inline size_t
+place_of(const TableKey *key)
+{
+    uint64_t mixed = key->first * UINT64_C(0x9E3779B97F4A7C15) ^ key->last;
+    mixed = (mixed ^ (uint64_t)key->size) * UINT64_C(0xC2B2AE3D27D4EB4F);
+    return (size_t)(mixed >> 32);
 }
 
 static bool
@@ -79,21 +95,25 @@ make_table(Engine *engine, Table *table, Py_ssize_t count)
 static void
 put_into_table(Table *table, const char *text, Py_ssize_t size, const void *value)
 {
-    size_t place = place_of(text, size) & table->mask;
+    TableKey key = key_of_text(text, size);
+    size_t place = place_of(&key) & table->mask;
     while (table->entries[place].text != NULL) {
         place = (place + 1) & table->mask;
     }
-    table->entries[place] = (TableEntry){text, size, value};
+    table->entries[place] = (TableEntry){key, text, value};
 }
 
 /* Find what belongs to a text; NULL if nothing does. */
 const void *
 find_in_table(const Table *table, const char *text, Py_ssize_t size)
 {
-    size_t place = place_of(text, size) & table->mask;
+    TableKey key = key_of_text(text, size);
+    size_t place = place_of(&key) & table->mask;
     const TableEntry *entry;
     while ((entry = &table->entries[place])->text != NULL) {
-        if (entry->size == size && memcmp(entry->text, text, (size_t)size) == 0) {
+        if (entry->key.size == size && entry->key.first == key.first &&
+            entry->key.last == key.last &&
+            (size <= 16 || memcmp(entry->text, text, (size_t)size) == 0)) {
             return entry->value;
         }
         place = (place + 1) & table->mask;

@@ -143,23 +143,33 @@ parse_tail(const char *at, Moment *moment, int *offset)
 
 enum { UP_TO_SECONDS = 19 };
 
+/* Read eight bytes that look like a pattern, in which there are zeros for digits. `slack` has for
+   each byte what may be added to it without its high bit being set, if it fits: to a digit's value
+   up to 9, to the zero that other characters leave. Each digit that another one follows becomes the number of both. */
+static inline bool
+read_pattern(const char *at, const char *pattern, const char *slack, unsigned char *numbers)
+{
+    uint64_t digits = load_8(at) ^ load_8(pattern);
+    uint64_t too_large = (digits | (digits + load_8(slack))) & EACH_BYTE(0x80);
+    uint64_t sums = digits * 10 + (PY_LITTLE_ENDIAN ? digits >> 8 : digits << 8);
+    memcpy(numbers, &sums, 8);
+    return too_large == 0;
+}
+
 /* Read a moment that has as many bytes as it takes to tell the seconds; give what comes after it,
    NULL where it is none. */
 static inline const char *
 parse_moment(const char *at, Moment *moment)
 {
-    if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':') {
+    unsigned char date[8], time[8];
+    if (!read_pattern(at, "0000-00-", "\x76\x76\x76\x76\x7F\x76\x76\x7F", date) ||
+        !read_pattern(at + 8, "00T00:00", "\x76\x76\x7F\x76\x76\x7F\x76\x76", time) ||
+        at[16] != ':') {
         return NULL;
     }
-    unsigned century = two_digits(at);
-    unsigned year = two_digits(at + 2);
-    unsigned month = two_digits(at + 5);
-    unsigned day = two_digits(at + 8);
-    unsigned hour = two_digits(at + 11);
-    unsigned minute = two_digits(at + 14);
-    unsigned second = two_digits(at + 17);
-    if (century > 99 || year > 99 || month - 1 > 11 || day < 1 || hour > 23 || minute > 59 ||
-        second > 60) {
+    unsigned century = date[0], year = date[2], month = date[5];
+    unsigned day = time[0], hour = time[3], minute = time[6], second = two_digits(at + 17);
+    if (month - 1 > 11 || day < 1 || hour > 23 || minute > 59 || second > 60) {
         return NULL;
     }
     int offset = 0;
