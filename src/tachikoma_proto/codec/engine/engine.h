@@ -282,7 +282,10 @@ typedef struct {
 
 /* ---- Reading ---- */
 
-enum { LOCAL_ITEMS = 48 };
+enum { LOCAL_ITEMS = 48, LOCAL_SCRATCH = 256 };
+
+/* How much room a step may need in the scratch: for a run, a character and a NUL. */
+enum { SCRATCH_MARGIN = 2 * RUN + 8 };
 
 /* A frame that is being read. Objects that are not yet in a container of their own are on a
    stack, so that whoever gives up leaves them to be released in one place. */
@@ -296,16 +299,19 @@ typedef struct {
     Py_ssize_t count;
     Py_ssize_t capacity;
     PyObject **items;
+    char *scratch; /* of the string that had escapes last */
+    char *scratch_end;
     PyObject *local[LOCAL_ITEMS];
+    char local_scratch[LOCAL_SCRATCH];
 } Reader;
 
-/* The inside of a JSON string, as it stands in the frame. */
+/* The inside of a JSON string, escapes resolved, as UTF-8. */
 typedef struct {
     const char *start;
     Py_ssize_t size;
-    bool has_escapes;
-    bool is_ascii; /* what it stands for, escapes resolved */
-    Extent extent; /* only where it has escapes, or is not ASCII */
+    bool is_in_scratch; /* and there until the next string with escapes is read */
+    bool is_ascii;
+    Extent extent; /* only where it had escapes, or is not ASCII */
 } Span;
 
 /* A JSON number, as it stands in the frame. */

@@ -32,26 +32,11 @@ static bool
 read_type(Reader *reader, Frame *frame, Py_ssize_t base)
 {
     Span span;
-    if (*reader->at != '"') {
-        return refused(reader);
-    }
-    const char *at = ++reader->at;
-    if (!scan_string(reader, &span)) {
+    if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return false;
     }
     frame->has_type = true;
-    if (!span.has_escapes) {
-        frame->incoming = find_in_table(&frame->side->types, span.start, span.size);
-    }
-    else {
-        Scratch scratch;
-        Span plain;
-        if (!unescape(reader, &span, &scratch, &plain)) {
-            return false;
-        }
-        frame->incoming = find_in_table(&frame->side->types, plain.start, plain.size);
-        release_scratch(&scratch);
-    }
+    frame->incoming = find_in_table(&frame->side->types, span.start, span.size);
     PyObject *type;
     if (frame->incoming != NULL) {
         type = Py_NewRef(frame->incoming->type);
@@ -61,8 +46,7 @@ read_type(Reader *reader, Frame *frame, Py_ssize_t base)
     }
     else {
         frame->is_unknown = true;
-        reader->at = at - 1;
-        type = read_text(reader);
+        type = text_of(reader, &span);
         if (type == NULL) {
             return false;
         }
@@ -104,10 +88,6 @@ find_event(Reader *reader, Frame *frame, uint64_t *seen)
         next = i + 1;
         if (i == TAG_EVENT) {
             if (!expect_quote(reader) || !scan_string(reader, &tag)) {
-                return NULL;
-            }
-            if (tag.has_escapes) { /* which nobody writes in a tag, unless to trip us up */
-                reader->verdict = UNSURE;
                 return NULL;
             }
             const Record *record = find_in_table(&incoming->events, tag.start, tag.size);
@@ -509,10 +489,15 @@ read_utf8_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t s
     reader.count = 0;
     reader.capacity = LOCAL_ITEMS;
     reader.items = reader.local;
+    reader.scratch = reader.local_scratch;
+    reader.scratch_end = reader.local_scratch + LOCAL_SCRATCH;
     PyObject *made = read_message(&reader, side);
     drop_items(&reader, 0);
     if (reader.items != reader.local) {
         PyMem_Free(reader.items);
+    }
+    if (reader.scratch != reader.local_scratch) {
+        PyMem_Free(reader.scratch);
     }
     return made != NULL ? made : answer(engine, reader.verdict);
 }

@@ -38,17 +38,7 @@ read_inside(Reader *reader, ReadSpan read)
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return NULL;
     }
-    if (!span.has_escapes) {
-        return read(reader, &span);
-    }
-    Scratch scratch;
-    Span plain;
-    if (!unescape(reader, &span, &scratch, &plain)) {
-        return NULL;
-    }
-    PyObject *made = read(reader, &plain);
-    release_scratch(&scratch);
-    return made;
+    return read(reader, &span);
 }
 
 static PyObject *
@@ -149,18 +139,7 @@ choose_text(Reader *reader, const Choice *choice)
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return NULL;
     }
-    if (!span.has_escapes) {
-        member = find_in_table(&choice->by_text, span.start, span.size);
-    }
-    else {
-        Scratch scratch;
-        Span plain;
-        if (!unescape(reader, &span, &scratch, &plain)) {
-            return NULL;
-        }
-        member = find_in_table(&choice->by_text, plain.start, plain.size);
-        release_scratch(&scratch);
-    }
+    member = find_in_table(&choice->by_text, span.start, span.size);
     return member != NULL ? Py_NewRef(member->value) : refuse(reader);
 }
 
@@ -430,47 +409,22 @@ search_member(const Record *record, const Span *key)
 int
 read_odd_key(Reader *reader, const Record *record, Span *key)
 {
-    int found;
-    if (!expect_quote(reader) || !scan_string(reader, key)) {
-        return MEMBER_FAULT;
-    }
-    if (!key->has_escapes) {
-        found = search_member(record, key);
-    }
-    else {
-        Scratch scratch;
-        Span plain;
-        if (!unescape(reader, key, &scratch, &plain)) {
-            return MEMBER_FAULT;
-        }
-        found = search_member(record, &plain);
-        release_scratch(&scratch);
-    }
-    if (!expect(reader, ':')) {
+    if (!expect_quote(reader) || !scan_string(reader, key) || !expect(reader, ':')) {
         return MEMBER_FAULT;
     }
     skip_space(reader);
-    return found;
+    return search_member(record, key);
 }
 
 /* Go over a tag, as check_tag does, in whatever form it is. */
 bool
 check_odd_tag(Reader *reader, const char *tag, Py_ssize_t size)
 {
-    Span span, plain;
+    Span span;
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return false;
     }
-    if (!span.has_escapes) {
-        return is_span(&span, tag, size) || refused(reader);
-    }
-    Scratch scratch;
-    if (!unescape(reader, &span, &scratch, &plain)) {
-        return false;
-    }
-    bool agrees = is_span(&plain, tag, size);
-    release_scratch(&scratch);
-    return agrees || refused(reader);
+    return is_span(&span, tag, size) || refused(reader);
 }
 
 /* Go over a member that the record does not have. */

@@ -126,14 +126,6 @@ ascii_before(const char *at)
     return count_before(load_16(at));
 }
 
-/* Count the bytes before the first backslash, or one that is not ASCII. */
-static inline int
-simple_before(const char *at)
-{
-    __m128i bytes = load_16(at);
-    return count_before(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')), bytes));
-}
-
 /* Put a run of bytes into a string of some kind. */
 static inline void
 put_run(int kind, void *data, Py_ssize_t to, const char *at)
@@ -206,13 +198,6 @@ static inline int
 ascii_before(const char *at)
 {
     return bytes_before(load_8(at) & EACH_BYTE(0x80));
-}
-
-static inline int
-simple_before(const char *at)
-{
-    uint64_t bytes = load_8(at), slashes = bytes ^ EACH_BYTE('\\');
-    return bytes_before((((slashes - EACH_BYTE(1)) & ~slashes) | bytes) & EACH_BYTE(0x80));
 }
 
 static inline void

@@ -4,28 +4,11 @@
 
    - RFC 8259 and nothing more: no NaN, no comments, no leading zeros, no raw control characters,
      no lone surrogates. Numbers must fit a double.
-   - A string is looked at once, many bytes at a time, and only then taken out. Where it has no
-     escapes and is ASCII, to take it out is to copy it.
+   - A string is looked at once, many bytes at a time. It stays where it is in the frame; if it has
+     escapes, they are resolved into a scratch buffer, where it lies until the next one comes.
    - What no field asks for is skipped, and yet must be JSON, without repeated keys. */
 
 #include "scanner.h"
-
-/* Go over an escape, and take it into account. */
-static inline const char *
-scan_escape(const char *at, Extent *extent)
-{
-    if (at[1] != 'u') {
-        extent->surplus++;
-        return simple_escape(at[1]) != 0 ? at + 2 : NULL;
-    }
-    Py_UCS4 character = 0;
-    const char *after = resolve_unicode(at, &character);
-    if (after != NULL) {
-        extent->surplus += after - at - 1;
-        measure_character(extent, character);
-    }
-    return after;
-}
 
 /* Go over plain text, up to a quote, a backslash or a control character. */
 static inline const char *
@@ -49,75 +32,128 @@ scan_plain(const char *at, const char *end, Extent *extent)
     return at;
 }
 
+/* Make sure that the scratch holds some bytes more; give the place behind those that are there. */
+static char *
+reserve_scratch(Reader *reader, char *to, Py_ssize_t size)
+{
+    if (reader->scratch_end - to >= size) {
+        return to;
+    }
+    /* A string is no longer than the frame, which resolving its escapes does not change. */
+    size_t used = (size_t)(to - reader->scratch);
+    size_t capacity = (size_t)(reader->end - reader->start) + SCRATCH_MARGIN;
+    char *scratch = PyMem_Malloc(capacity);
+    if (scratch == NULL) {
+        PyErr_NoMemory();
+        reader->verdict = RAISED;
+        return NULL;
+    }
+    memcpy(scratch, reader->scratch, used);
+    reader->scratch = scratch;
+    reader->scratch_end = scratch + capacity;
+    return scratch + used;
+}
+
+/* Copy plain text into the scratch, up to a quote, a backslash or a control character. */
+static inline char *
+copy_scanned(Reader *reader, char *to, const char **from, Extent *extent)
+{
+    const char *at = *from;
+    while (reader->end - at >= RUN) {
+        to = reserve_scratch(reader, to, SCRATCH_MARGIN);
+        if (to == NULL) {
+            return NULL;
+        }
+        int count = unescaped_before(at);
+        memcpy(to, at, RUN);
+        if (ascii_before(at) < count) {
+            measure_run(extent, at, count);
+        }
+        to += count;
+        at += count;
+        if (count < RUN) {
+            break;
+        }
+    }
+    to = reserve_scratch(reader, to, SCRATCH_MARGIN);
+    unsigned char byte = (unsigned char)*at;
+    while (to != NULL && byte >= 0x20 && byte != '"' && byte != '\\') {
+        measure(extent, byte);
+        *to++ = (char)byte;
+        byte = (unsigned char)*++at;
+    }
+    *from = at;
+    return to;
+}
+
+/* Copy what an escape stands for into the scratch; give what comes after it, NULL where it is
+   malformed. */
+static inline const char *
+copy_escape(const char *at, char **to, Extent *extent)
+{
+    if (at[1] != 'u') {
+        char character = simple_escape(at[1]);
+        *(*to)++ = character;
+        return character != 0 ? at + 2 : NULL;
+    }
+    Py_UCS4 character = 0;
+    at = resolve_unicode(at, &character);
+    if (at != NULL) {
+        measure_character(extent, character);
+        *to = put_utf8(*to, character);
+    }
+    return at;
+}
+
+/* Go over the rest of a string from its first backslash, and resolve its escapes. */
+static bool
+scan_escaped(Reader *reader, Span *span, const char *at, Extent *extent)
+{
+    Py_ssize_t before = at - reader->at;
+    char *to = reserve_scratch(reader, reader->scratch, before + SCRATCH_MARGIN);
+    if (to == NULL) {
+        return false;
+    }
+    memcpy(to, reader->at, (size_t)before);
+    to += before;
+    while (*at == '\\') {
+        at = copy_escape(at, &to, extent);
+        if (at == NULL) {
+            return refused(reader);
+        }
+        to = copy_scanned(reader, to, &at, extent);
+        if (to == NULL) {
+            return false;
+        }
+    }
+    *to = '\0';
+    span->start = reader->scratch;
+    span->size = to - reader->scratch;
+    span->is_in_scratch = true;
+    reader->at = at;
+    return true;
+}
+
 /* Go over the rest of a string that has escapes, or is not ASCII, from its beginning. */
 bool
 scan_measured(Reader *reader, Span *span)
 {
-    const char *at = reader->at;
     Extent extent = {0};
-    span->start = at;
-    span->has_escapes = false;
-    while (*(at = scan_plain(at, reader->end, &extent)) == '\\') {
-        span->has_escapes = true;
-        at = scan_escape(at, &extent);
-        if (at == NULL) {
-            return refused(reader);
-        }
-    }
-    if (*at != '"') {
-        return refused(reader);
-    }
-    span->size = at - span->start;
-    span->is_ascii = (extent.high & EACH_BYTE(0x80)) == 0;
-    span->extent = extent;
-    reader->at = at + 1;
-    return true;
-}
-
-/* Resolve escapes, which are known to be good, into a buffer that has room for as many bytes as
-   the string has. */
-static char *
-resolve_escapes(const Span *span, char *to)
-{
-    const char *at = span->start;
-    const char *end = at + span->size;
-    while (at < end) {
-        if (*at != '\\') {
-            *to++ = *at++;
-        }
-        else if (at[1] == 'u') {
-            Py_UCS4 character = 0;
-            at = resolve_unicode(at, &character);
-            to = put_utf8(to, character);
-        }
-        else {
-            *to++ = simple_escape(at[1]);
-            at += 2;
-        }
-    }
-    return to;
-}
-
-bool
-unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain)
-{
-    scratch->data = scratch->local;
-    if (span->size >= (Py_ssize_t)sizeof scratch->local) {
-        scratch->data = PyMem_Malloc((size_t)span->size + 1);
-        if (scratch->data == NULL) {
-            scratch->data = scratch->local;
-            PyErr_NoMemory();
-            reader->verdict = RAISED;
+    const char *at = scan_plain(reader->at, reader->end, &extent);
+    if (*at == '\\') {
+        if (!scan_escaped(reader, span, at, &extent)) {
             return false;
         }
     }
-    char *end = resolve_escapes(span, scratch->data);
-    *end = '\0';
-    plain->start = scratch->data;
-    plain->size = end - scratch->data;
-    plain->has_escapes = false;
-    plain->is_ascii = span->is_ascii;
-    return true;
+    else {
+        span->start = reader->at;
+        span->size = at - reader->at;
+        span->is_in_scratch = false;
+        reader->at = at;
+    }
+    span->is_ascii = (extent.high & EACH_BYTE(0x80)) == 0;
+    span->extent = extent;
+    return expect_quote(reader);
 }
 
 /* Go over digits, and put them behind those that there are. */
@@ -248,7 +284,7 @@ make_set(Reader *reader, Keys *keys)
 bool
 add_key(Reader *reader, Keys *keys, const Span *key)
 {
-    if (keys->more == NULL && keys->count < FEW_KEYS && !key->has_escapes) {
+    if (keys->more == NULL && keys->count < FEW_KEYS && !key->is_in_scratch) {
         for (int i = 0; i < keys->count; i++) {
             if (is_span(key, keys->few[i].start, keys->few[i].size)) {
                 return refused(reader);

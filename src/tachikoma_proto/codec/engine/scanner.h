@@ -126,7 +126,7 @@ scan_string(Reader *reader, Span *span)
     }
     span->start = reader->at;
     span->size = at - span->start;
-    span->has_escapes = false;
+    span->is_in_scratch = false;
     span->is_ascii = true;
     reader->at = at + 1;
     return true;
@@ -136,9 +136,8 @@ scan_string(Reader *reader, Span *span)
 static inline PyObject *
 text_of(Reader *reader, const Span *span)
 {
-    PyObject *text = span->is_ascii && !span->has_escapes
-                         ? text_of_ascii(span->start, span->size)
-                         : text_of_json(span->start, span->size, &span->extent);
+    PyObject *text = span->is_ascii ? text_of_ascii(span->start, span->size)
+                                    : text_of_measured(span->start, span->size, &span->extent);
     return text != NULL ? text : raised(reader);
 }
 
@@ -153,8 +152,8 @@ typedef struct {
 
 typedef struct {
     int count;
-    PyObject *more;    /* a set, once there are many, or one that has escapes */
-    Key few[FEW_KEYS]; /* without escapes */
+    PyObject *more;    /* a set, once there are many, or one that lies in the scratch */
+    Key few[FEW_KEYS]; /* in the frame */
 } Keys;
 
 bool add_key(Reader *reader, Keys *keys, const Span *key);
@@ -170,25 +169,6 @@ static inline void
 release_keys(Keys *keys)
 {
     Py_CLEAR(keys->more);
-}
-
-/* ---- Text without its escapes ---- */
-
-/* Where a string goes when its escapes are resolved. */
-typedef struct {
-    char *data;
-    char local[256];
-} Scratch;
-
-/* Resolve the escapes of a string; `plain` then lies in the scratch. */
-bool unescape(Reader *reader, const Span *span, Scratch *scratch, Span *plain);
-
-static inline void
-release_scratch(Scratch *scratch)
-{
-    if (scratch->data != scratch->local) {
-        PyMem_Free(scratch->data);
-    }
 }
 
 static inline bool

@@ -87,27 +87,15 @@ take_utf8(const char *at, Py_UCS4 *character)
     return at + 4;
 }
 
-/* Take an escape that is known to be good. */
-static const char *
-take_escape(const char *at, Py_UCS4 *character)
-{
-    if (at[1] == 'u') {
-        return resolve_unicode(at, character);
-    }
-    *character = (unsigned char)simple_escape(at[1]);
-    return at + 2;
-}
-
-/* Put the characters of a JSON string, or of UTF-8 without a backslash, into a string of some
-   kind, which is a constant where this is called. */
+/* Put the characters of UTF-8 into a string of some kind, which is a constant where this is
+   called. */
 static inline void
-fill_text(int kind, void *data, Py_ssize_t length, const char *at, const char *end,
-          bool has_escapes)
+fill_text(int kind, void *data, Py_ssize_t length, const char *at, const char *end)
 {
     Py_ssize_t to = 0;
     while (at < end) {
         while (end - at >= RUN && length - to >= RUN) {
-            int count = has_escapes ? simple_before(at) : ascii_before(at);
+            int count = ascii_before(at);
             put_run(kind, data, to, at);
             to += count;
             at += count;
@@ -115,23 +103,21 @@ fill_text(int kind, void *data, Py_ssize_t length, const char *at, const char *e
                 break;
             }
         }
-        /* Over what is left of the run, and over what is not so simple behind it. */
-        while (at < end && (unsigned char)*at < 0x80 && !(has_escapes && *at == '\\')) {
+        /* Over what is left of the run, and over what is not ASCII behind it. */
+        for (; at < end && (unsigned char)*at < 0x80; to++, at++) {
             PyUnicode_WRITE(kind, data, to, (unsigned char)*at);
-            to++;
-            at++;
         }
-        while (at < end && ((unsigned char)*at >= 0x80 || (has_escapes && *at == '\\'))) {
+        for (; at < end && (unsigned char)*at >= 0x80; to++) {
             Py_UCS4 character;
-            at = *at == '\\' ? take_escape(at, &character) : take_utf8(at, &character);
+            at = take_utf8(at, &character);
             PyUnicode_WRITE(kind, data, to, character);
-            to++;
         }
     }
 }
 
-static inline PyObject *
-make_text(const char *at, Py_ssize_t size, const Extent *extent, bool has_escapes)
+/* Make a string of UTF-8 that was measured, and is known to be good. */
+PyObject *
+text_of_measured(const char *at, Py_ssize_t size, const Extent *extent)
 {
     Py_ssize_t length = size - extent->surplus;
     PyObject *text = PyUnicode_New(length, largest_of(extent));
@@ -139,26 +125,18 @@ make_text(const char *at, Py_ssize_t size, const Extent *extent, bool has_escape
         return NULL;
     }
     void *data = PyUnicode_DATA(text);
-    const char *end = at + size;
     switch (PyUnicode_KIND(text)) {
     case PyUnicode_1BYTE_KIND:
-        fill_text(PyUnicode_1BYTE_KIND, data, length, at, end, has_escapes);
+        fill_text(PyUnicode_1BYTE_KIND, data, length, at, at + size);
         break;
     case PyUnicode_2BYTE_KIND:
-        fill_text(PyUnicode_2BYTE_KIND, data, length, at, end, has_escapes);
+        fill_text(PyUnicode_2BYTE_KIND, data, length, at, at + size);
         break;
     default:
-        fill_text(PyUnicode_4BYTE_KIND, data, length, at, end, has_escapes);
+        fill_text(PyUnicode_4BYTE_KIND, data, length, at, at + size);
         break;
     }
     return text;
-}
-
-/* Make a string of the inside of a JSON string, which was measured and is known to be good. */
-PyObject *
-text_of_json(const char *at, Py_ssize_t size, const Extent *extent)
-{
-    return make_text(at, size, extent, true);
 }
 
 /* Make a string of UTF-8 that is known to be good. */
@@ -175,7 +153,7 @@ text_of_utf8(const char *at, Py_ssize_t size)
     for (; i < size; i++) {
         measure(&extent, (unsigned char)at[i]);
     }
-    return make_text(at, size, &extent, false);
+    return text_of_measured(at, size, &extent);
 }
 
 /* Give the size of the character that begins at a byte which is not ASCII, with a NUL somewhere

@@ -69,6 +69,7 @@ measure_run(Extent *extent, const char *at, int count)
 static inline void
 measure_character(Extent *extent, Py_UCS4 character)
 {
+    extent->surplus += (character >= 0x80) + (character >= 0x800) + (character >= 0x10000);
     extent->high |= character >= 0x80 ? 0x80 : 0;
     extent->wide |= character > 0xFF ? 0x80 : 0;
     extent->widest |= character > 0xFFFF ? 0x80 : 0;
@@ -130,7 +131,7 @@ enum { NO_DIGIT = 0xFF };
 extern const unsigned char HEX_VALUES[256];
 
 PyObject *text_of_utf8(const char *at, Py_ssize_t size);
-PyObject *text_of_json(const char *at, Py_ssize_t size, const Extent *extent);
+PyObject *text_of_measured(const char *at, Py_ssize_t size, const Extent *extent);
 const char *resolve_unicode(const char *at, Py_UCS4 *character);
 bool is_utf8(const char *at, Py_ssize_t size);
 Verdict utf8_of_text(PyObject *text, Utf8 *utf8);
