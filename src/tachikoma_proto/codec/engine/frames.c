@@ -17,7 +17,6 @@ typedef struct {
     const Side *side;
     const Incoming *incoming; /* NULL before the type was seen, or where it is unknown */
     PyObject *type;           /* borrowed from the plan, or from the stack where it is unknown */
-    bool has_type;
     bool is_unknown;          /* as a whole: its type, or its event's tag */
     const char *payload_at;   /* where a payload stands that came before the type */
     PyObject *members;        /* of what is unknown as a whole; NULL at first */
@@ -35,7 +34,6 @@ read_type(Reader *reader, Frame *frame, Py_ssize_t base)
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return false;
     }
-    frame->has_type = true;
     frame->incoming = find_in_table(&frame->side->types, span.start, span.size);
     PyObject *type;
     if (frame->incoming != NULL) {

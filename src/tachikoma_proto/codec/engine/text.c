@@ -179,20 +179,91 @@ size_of_utf8(const unsigned char *at)
     return is_good && (at[3] & 0xC0) == 0x80 ? 4 : 0;
 }
 
+#ifdef HAS_SSE2
+
+/* Tell which bytes are larger than one that is not ASCII. */
+static inline int
+mask_above(__m128i bytes, unsigned char limit)
+{
+    /* As signed numbers they have the same order, and ASCII comes after them. */
+    __m128i above = _mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)limit));
+    return _mm_movemask_epi8(_mm_and_si128(above, bytes));
+}
+
+/* Judge UTF-8 run by run, and give where the last characters begin that are still to be judged;
+   NULL where it is malformed. */
+static const char *
+skip_good_runs(const char *at, const char *end)
+{
+    const __m128i special_1 = _mm_set1_epi8((char)0xE0), special_2 = _mm_set1_epi8((char)0xED);
+    int due = 0; /* a bit for each byte of the run that has to go on with a character */
+    for (; end - at >= RUN; at += RUN) {
+        __m128i bytes = load_16(at);
+        int high = _mm_movemask_epi8(bytes);
+        if ((high | due) == 0) {
+            continue;
+        }
+        int begins = mask_above(bytes, 0xBF);
+        int has_four = mask_above(bytes, 0xEF);
+        due |= begins << 1 | mask_above(bytes, 0xDF) << 2 | has_four << 3;
+        if ((due & 0xFFFF) != (high & ~begins)) {
+            return NULL;
+        }
+        due >>= RUN;
+        /* What begins like this has rules of its own. */
+        int special = has_four | (begins & ~mask_above(bytes, 0xC1)) |
+                      _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, special_1),
+                                                     _mm_cmpeq_epi8(bytes, special_2)));
+        for (; special != 0; special &= special - 1) {
+            if (size_of_utf8((const unsigned char *)at + __builtin_ctz((unsigned)special)) == 0) {
+                return NULL;
+            }
+        }
+    }
+    if (due != 0) {
+        do {
+            at--;
+        } while (((unsigned char)*at & 0xC0) == 0x80);
+    }
+    return at;
+}
+
+#else
+
+static const char *
+skip_good_runs(const char *at, const char *Py_UNUSED(end))
+{
+    return at;
+}
+
+#endif
+
+static inline const char *
+skip_ascii(const char *at, const char *end)
+{
+    while (end - at >= RUN) {
+        int count = ascii_before(at);
+        at += count;
+        if (count < RUN) {
+            break;
+        }
+    }
+    while (at < end && (unsigned char)*at < 0x80) {
+        at++;
+    }
+    return at;
+}
+
 /* Tell whether bytes that come from outside, with a NUL behind them, are UTF-8. */
 bool
 is_utf8(const char *at, Py_ssize_t size)
 {
     const char *end = at + size;
-    while (at < end) {
-        if (end - at >= RUN && ascii_before(at) == RUN) {
-            at += RUN;
-            continue;
-        }
-        if ((unsigned char)*at < 0x80) {
-            at++;
-            continue;
-        }
+    at = skip_good_runs(at, end);
+    if (at == NULL) {
+        return false;
+    }
+    while ((at = skip_ascii(at, end)) < end) {
         int bytes = size_of_utf8((const unsigned char *)at);
         if (bytes == 0) {
             return false;
@@ -204,7 +275,7 @@ is_utf8(const char *at, Py_ssize_t size)
 
 /* ---- To UTF-8 ---- */
 
-enum { PORTION = 64 };
+enum { PORTION = 256 };
 
 /* Make UTF-8 of a portion of a string; false where there is a lone surrogate. */
 static inline bool
@@ -284,7 +355,7 @@ utf8_of_text(PyObject *text, Utf8 *utf8)
         if (capacity - used < 4 * PORTION + 1) {
             /* As if what is to come were as wide as what there was, and a bit more. */
             double width = at > 0 ? (double)used / (double)at * 1.03 : 1.0;
-            capacity = used + (Py_ssize_t)((double)(length - at) * width) + 16 * PORTION;
+            capacity = used + (Py_ssize_t)((double)(length - at) * width) + 8 * PORTION;
             if (!enlarge(utf8, used, capacity)) {
                 return RAISED;
             }

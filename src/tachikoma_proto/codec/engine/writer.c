@@ -187,7 +187,7 @@ write_portion(Writer *writer, int kind, bool as_utf8, const void *data, Py_ssize
 static bool
 write_by_portions(Writer *writer, PyObject *text)
 {
-    enum { PORTION = 64 };
+    enum { PORTION = 256 };
     const void *data = PyUnicode_DATA(text);
     Py_ssize_t length = PyUnicode_GET_LENGTH(text);
     int kind = (int)PyUnicode_KIND(text);
@@ -195,7 +195,7 @@ write_by_portions(Writer *writer, PyObject *text)
         Py_ssize_t stop = length - at > PORTION ? at + PORTION : length;
         bool is_written;
         /* Room for the rest, too, so that long text does not make the buffer grow by and by. */
-        if (!reserve(writer, 6 * PORTION + (length - at))) {
+        if (!reserve(writer, 6 * (stop - at) + (length - stop))) {
             return false;
         }
         if (kind == PyUnicode_1BYTE_KIND) {
