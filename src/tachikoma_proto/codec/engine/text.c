@@ -139,23 +139,6 @@ text_of_measured(const char *at, Py_ssize_t size, const Extent *extent)
     return text;
 }
 
-/* Make a string of UTF-8 that is known to be good. */
-PyObject *
-text_of_utf8(const char *at, Py_ssize_t size)
-{
-    Extent extent = {0};
-    Py_ssize_t i = 0;
-    for (; size - i >= RUN; i += RUN) {
-        if (ascii_before(at + i) < RUN) {
-            measure_run(&extent, at + i, RUN);
-        }
-    }
-    for (; i < size; i++) {
-        measure(&extent, (unsigned char)at[i]);
-    }
-    return text_of_measured(at, size, &extent);
-}
-
 /* Give the size of the character that begins at a byte which is not ASCII, with a NUL somewhere
    behind it; 0 where it is malformed: too long, a surrogate, beyond the last one. */
 static int
@@ -180,6 +163,30 @@ size_of_utf8(const unsigned char *at)
 }
 
 #ifdef HAS_SSE2
+
+/* Take runs into account of which nothing is known, as long as there is a whole one. */
+static const char *
+measure_runs(Extent *extent, const char *at, const char *end)
+{
+    const __m128i zero = _mm_setzero_si128(), one = _mm_set1_epi8(1);
+    __m128i most = zero, surplus = zero;
+    uint64_t sums[2];
+    unsigned char bytes[RUN], largest = 0;
+    for (; end - at >= RUN; at += RUN) {
+        __m128i run = load_16(at);
+        __m128i follows = _mm_cmplt_epi8(run, _mm_set1_epi8((char)0xC0));
+        most = _mm_max_epu8(most, run);
+        surplus = _mm_add_epi64(surplus, _mm_sad_epu8(_mm_and_si128(follows, one), zero));
+    }
+    memcpy(sums, &surplus, sizeof sums);
+    memcpy(bytes, &most, sizeof bytes);
+    for (int i = 0; i < RUN; i++) {
+        largest = bytes[i] > largest ? bytes[i] : largest;
+    }
+    extent->surplus += (Py_ssize_t)(sums[0] + sums[1]);
+    measure_largest(extent, largest);
+    return at;
+}
 
 /* Tell which bytes are larger than one that is not ASCII. */
 static inline int
@@ -231,6 +238,15 @@ skip_good_runs(const char *at, const char *end)
 #else
 
 static const char *
+measure_runs(Extent *extent, const char *at, const char *end)
+{
+    for (; end - at >= RUN; at += RUN) {
+        measure_run(extent, at, RUN);
+    }
+    return at;
+}
+
+static const char *
 skip_good_runs(const char *at, const char *Py_UNUSED(end))
 {
     return at;
@@ -271,6 +287,18 @@ is_utf8(const char *at, Py_ssize_t size)
         at += bytes;
     }
     return true;
+}
+
+/* Make a string of UTF-8 that is known to be good. */
+PyObject *
+text_of_utf8(const char *at, Py_ssize_t size)
+{
+    Extent extent = {0};
+    const char *end = at + size;
+    for (const char *next = measure_runs(&extent, at, end); next < end; next++) {
+        measure(&extent, (unsigned char)*next);
+    }
+    return text_of_measured(at, size, &extent);
 }
 
 /* ---- To UTF-8 ---- */

@@ -65,6 +65,15 @@ measure_run(Extent *extent, const char *at, int count)
     }
 }
 
+/* Take into account which is the largest byte. */
+static inline void
+measure_largest(Extent *extent, unsigned char byte)
+{
+    extent->high |= byte >= 0x80 ? 0x80 : 0;
+    extent->wide |= byte >= 0xC4 ? 0x80 : 0;
+    extent->widest |= byte >= 0xF0 ? 0x80 : 0;
+}
+
 /* Take a character into account that stands as an escape. */
 static inline void
 measure_character(Extent *extent, Py_UCS4 character)

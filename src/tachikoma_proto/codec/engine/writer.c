@@ -195,7 +195,8 @@ write_by_portions(Writer *writer, PyObject *text)
         Py_ssize_t stop = length - at > PORTION ? at + PORTION : length;
         bool is_written;
         /* Room for the rest, too, so that long text does not make the buffer grow by and by. */
-        if (!reserve(writer, 6 * (stop - at) + (length - stop))) {
+        Py_ssize_t rest = (length - stop) * (kind == PyUnicode_1BYTE_KIND ? 1 : 2);
+        if (!reserve(writer, 6 * (stop - at) + rest)) {
             return false;
         }
         if (kind == PyUnicode_1BYTE_KIND) {
