@@ -1,7 +1,8 @@
-"""Build the engine in place, for a checkout: ``python tests/engine/build.py [--sanitize]``.
+"""Build the engine in place, for a checkout: ``python tests/engine/build.py [OPTION…]``.
 
 Warnings are errors. With ``--sanitize`` it is built with the address and the undefined-behaviour
-sanitizer; the interpreter then has to be started with ``LD_PRELOAD`` naming the former.
+sanitizer; the interpreter then has to be started with ``LD_PRELOAD`` naming the former. With
+``--plain`` it is built without SSE2, as it is for other processors than x86-64.
 """
 
 import os
@@ -22,11 +23,12 @@ SANITIZERS = [
 ]
 
 
-def build(*, sanitized: bool) -> Path:
+def build(*, sanitized: bool, plain: bool) -> Path:
     """Compile the engine beside its package.
 
     Args:
         sanitized: Whether with sanitizers.
+        plain: Whether without SSE2.
 
     Returns:
         The extension module.
@@ -37,6 +39,7 @@ def build(*, sanitized: bool) -> Path:
         *("-O3", "-g", "-fPIC", "-shared", "-fvisibility=hidden"),
         *WARNINGS,
         *(SANITIZERS if sanitized else ["-DNDEBUG"]),
+        *(["-U__SSE2__"] if plain else []),
         f"-I{sysconfig.get_path('include')}",
         *sorted(str(path) for path in (CODEC / "engine").glob("*.c")),
         *("-lm", "-o", str(target)),
@@ -46,4 +49,4 @@ def build(*, sanitized: bool) -> Path:
 
 
 if __name__ == "__main__":
-    print(build(sanitized="--sanitize" in sys.argv[1:]))
+    print(build(sanitized="--sanitize" in sys.argv[1:], plain="--plain" in sys.argv[1:]))

@@ -1,5 +1,6 @@
 """Run tests with the engine built with sanitizers: ``python tests/engine/sanitized.py TEST…``.
 
+They are run twice: the second time the engine does without SSE2, as on other processors.
 Where there is no C compiler, there is nothing to test, unless ``NOTHING_SKIPPED`` is set.
 """
 
@@ -18,7 +19,6 @@ def main(tests: list[str]) -> int:
     if shutil.which(compiler[0]) is None and not os.environ.get("NOTHING_SKIPPED"):
         print("there is no C compiler: the engine is not tested")
         return 0
-    subprocess.run([*BUILD, "--sanitize"], check=True)
     library = subprocess.run(
         [*compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -29,7 +29,10 @@ def main(tests: list[str]) -> int:
         "TACHIKOMA_ENGINE": "1",
     }
     command = [sys.executable, "-m", "pytest", *tests]
-    status = subprocess.run(command, env={**os.environ, **environment}).returncode
+    status = 0
+    for options in ([], ["--plain"]):
+        subprocess.run([*BUILD, "--sanitize", *options], check=True)
+        status = status or subprocess.run(command, env={**os.environ, **environment}).returncode
     subprocess.run(BUILD, check=True)
     return status
 

@@ -307,7 +307,8 @@ make_envelope(Reader *reader, Frame *frame, Py_ssize_t base)
     }
     bool is_bare = (frame->seen & frame->side->bare) == 0;
     if (frame->incoming->kind == MESSAGE_KEEPALIVE) {
-        uint64_t usual = UINT64_C(1) << frame->side->type_place | UINT64_C(1) << frame->side->payload_place;
+        uint64_t usual = UINT64_C(1) << frame->side->type_place |
+                         UINT64_C(1) << frame->side->payload_place;
         if (is_bare && (frame->seen & ~usual) != 0) {
             reader->verdict = UNSURE; /* what else a bare keepalive may have is a fine point */
             return NULL;

@@ -17,13 +17,36 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSE2__) && defined(__GNUC__)
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <intrin.h>
+#endif
+
+#if defined(__SSE2__) || (defined(_MSC_VER) && defined(_M_X64))
 #define HAS_SSE2 1
 #include <emmintrin.h>
 enum { RUN = 16 };
 #else
 enum { RUN = 8 };
 #endif
+
+/* Give the number of the lowest bit that is set; one is. */
+static inline int
+lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#elif defined(_MSC_VER) && defined(_M_X64)
+    unsigned long number;
+    _BitScanForward64(&number, bits);
+    return (int)number;
+#else
+    int number = 0;
+    for (; (bits & 1) == 0; bits >>= 1) {
+        number++;
+    }
+    return number;
+#endif
+}
 
 /* ---- Eight bytes in an integer ---- */
 
@@ -45,6 +68,30 @@ load_4(const char *at)
     return bytes;
 }
 
+/* Reverse the order of eight bytes. */
+static inline uint64_t
+reverse_8(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x00FF00FF00FF00FF), twos = UINT64_C(0x0000FFFF0000FFFF);
+    bytes = (bytes & ones) << 8 | (bytes >> 8 & ones);
+    bytes = (bytes & twos) << 16 | (bytes >> 16 & twos);
+    return bytes << 32 | bytes >> 32;
+}
+
+/* Load eight bytes, the first of them as the lowest. */
+static inline uint64_t
+load_little(const char *at)
+{
+    return PY_LITTLE_ENDIAN ? load_8(at) : reverse_8(load_8(at));
+}
+
+static inline void
+store_little(char *to, uint64_t bytes)
+{
+    bytes = PY_LITTLE_ENDIAN ? bytes : reverse_8(bytes);
+    memcpy(to, &bytes, 8);
+}
+
 /* Mark the bytes with which a run of plain text ends: quotes, backslashes, control characters.
    The lowest mark is exact; above it, there may be marks too many. */
 static inline uint64_t
@@ -64,11 +111,7 @@ bytes_before(uint64_t marks)
     if (marks == 0) {
         return 8;
     }
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return __builtin_ctzll(marks) >> 3;
-#else
-    return 0;
-#endif
+    return PY_LITTLE_ENDIAN ? lowest_bit(marks) >> 3 : 0; /* there, only the last mark is exact */
 }
 
 /* ---- Runs ---- */
@@ -92,7 +135,7 @@ static inline int
 count_before(__m128i marks)
 {
     int mask = _mm_movemask_epi8(marks);
-    return mask == 0 ? RUN : __builtin_ctz((unsigned)mask);
+    return mask == 0 ? RUN : lowest_bit((unsigned)mask);
 }
 
 static inline __m128i
@@ -176,7 +219,7 @@ take_run(int kind, const void *data, Py_ssize_t at, char *to)
     }
     store_16(to, _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low)));
     int others = ~_mm_movemask_epi8(above) & 0xFFFF;
-    return others == 0 ? RUN : __builtin_ctz((unsigned)others);
+    return others == 0 ? RUN : lowest_bit((unsigned)others);
 }
 
 #else
@@ -203,6 +246,10 @@ ascii_before(const char *at)
 static inline void
 put_run(int kind, void *data, Py_ssize_t to, const char *at)
 {
+    if (kind == PyUnicode_1BYTE_KIND) {
+        memcpy((char *)data + to, at, RUN);
+        return;
+    }
     for (int i = 0; i < RUN; i++) {
         PyUnicode_WRITE(kind, data, to + i, (unsigned char)at[i]);
     }
@@ -211,6 +258,10 @@ put_run(int kind, void *data, Py_ssize_t to, const char *at)
 static inline int
 take_run(int kind, const void *data, Py_ssize_t at, char *to)
 {
+    if (kind == PyUnicode_1BYTE_KIND) {
+        memcpy(to, (const char *)data + at, RUN);
+        return ascii_before(to);
+    }
     int count = RUN;
     for (int i = RUN - 1; i >= 0; i--) {
         Py_UCS4 character = PyUnicode_READ(kind, data, at + i);

@@ -28,17 +28,19 @@ const unsigned char HEX_VALUES[256] = {
     255, 255, 255, 255, 255, 255, 255, 255, 255,
 };
 
-/* Read four hexadecimal digits; -1 where they are none. */
+/* Read four hexadecimal digits; -1 where one of them is none, behind which nothing is read. */
 static int
 hex_unit(const char *at)
 {
-    int first = HEX_VALUES[(unsigned char)at[0]], second = HEX_VALUES[(unsigned char)at[1]];
-    if (first == NO_DIGIT || second == NO_DIGIT) {
-        return -1; /* the text may end here */
+    int unit = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned digit = HEX_VALUES[(unsigned char)at[i]];
+        if (digit == NO_DIGIT) {
+            return -1;
+        }
+        unit = unit << 4 | (int)digit;
     }
-    int third = HEX_VALUES[(unsigned char)at[2]];
-    int fourth = third == NO_DIGIT ? NO_DIGIT : HEX_VALUES[(unsigned char)at[3]];
-    return fourth == NO_DIGIT ? -1 : first << 12 | second << 8 | third << 4 | fourth;
+    return unit;
 }
 
 /* Resolve the `\u` escape at a place, with the second half of a pair; give what comes after it,
@@ -222,7 +224,7 @@ skip_good_runs(const char *at, const char *end)
                       _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, special_1),
                                                      _mm_cmpeq_epi8(bytes, special_2)));
         for (; special != 0; special &= special - 1) {
-            if (size_of_utf8((const unsigned char *)at + __builtin_ctz((unsigned)special)) == 0) {
+            if (size_of_utf8((const unsigned char *)at + lowest_bit((unsigned)special)) == 0) {
                 return NULL;
             }
         }

@@ -143,9 +143,9 @@ parse_tail(const char *at, Moment *moment, int *offset)
 
 enum { UP_TO_SECONDS = 19 };
 
-/* Read eight bytes that look like a pattern, in which there are zeros for digits. `slack` has for
-   each byte what may be added to it without its high bit being set, if it fits: to a digit's value
-   up to 9, to the zero that other characters leave. Each digit that another one follows becomes the number of both. */
+/* Read eight bytes that look like a pattern, in which there are zeros for digits. Each digit that
+   another one follows becomes the number of both. What may be added to a byte that fits without
+   its high bit being set, `slack` tells: a digit is 9 at most, other characters leave a zero. */
 static inline bool
 read_pattern(const char *at, const char *pattern, const char *slack, unsigned char *numbers)
 {

@@ -67,21 +67,54 @@ hex_of_hyphenated(const char *at, uint64_t *high, uint64_t *low)
         _mm_set_epi64x((long long)load_8(at + 28), (long long)load_4_and_4(at + 19, at + 24));
     __m128i bytes = _mm_packus_epi16(hex_16(first, &good), hex_16(second, &good));
     memcpy(halves, &bytes, sizeof halves);
-    *high = __builtin_bswap64(halves[0]);
-    *low = __builtin_bswap64(halves[1]);
+    *high = reverse_8(halves[0]);
+    *low = reverse_8(halves[1]);
     return good == 0xFFFF;
 }
 
 #else
 
+/* Mark the bytes that are at least a limit; all are less than 128. */
+static inline uint64_t
+at_least(uint64_t bytes, unsigned char limit)
+{
+    return ((bytes | EACH_BYTE(0x80)) - EACH_BYTE(limit)) & EACH_BYTE(0x80);
+}
+
+/* Read eight digits, the first of them in the lowest byte. */
+static inline uint64_t
+hex_8(uint64_t bytes, bool *good)
+{
+    uint64_t lower = bytes | EACH_BYTE(0x20);
+    uint64_t is_number = at_least(bytes, '0') & ~at_least(bytes, '9' + 1);
+    uint64_t is_letter = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
+    *good = *good && (bytes & EACH_BYTE(0x80)) == 0 &&
+            (is_number | is_letter) == EACH_BYTE(0x80);
+    /* A letter is 9 more than its last four bits. */
+    uint64_t digits = (bytes & EACH_BYTE(0xF)) + (is_letter >> 7) * 9;
+    digits = (digits << 4 | digits >> 8) & UINT64_C(0x00FF00FF00FF00FF);
+    digits = (digits | digits >> 8) & UINT64_C(0x0000FFFF0000FFFF);
+    digits = (digits | digits >> 16) & UINT32_MAX;
+    return (digits & 0xFF) << 24 | (digits & 0xFF00) << 8 | (digits >> 8 & 0xFF00) | digits >> 24;
+}
+
+static inline uint64_t
+load_4_and_4(const char *one, const char *other)
+{
+    char both[8];
+    memcpy(both, one, 4);
+    memcpy(both + 4, other, 4);
+    return load_little(both);
+}
+
 static inline bool
 hex_of_hyphenated(const char *at, uint64_t *high, uint64_t *low)
 {
-    unsigned seen = 0;
-    *high = hex_number(at, 8, &seen) << 32 | hex_number(at + 9, 4, &seen) << 16 |
-            hex_number(at + 14, 4, &seen);
-    *low = hex_number(at + 19, 4, &seen) << 48 | hex_number(at + 24, 12, &seen);
-    return seen < 0x10;
+    bool good = true;
+    *high = hex_8(load_little(at), &good) << 32 | hex_8(load_4_and_4(at + 9, at + 14), &good);
+    *low = hex_8(load_4_and_4(at + 19, at + 24), &good) << 32 |
+           hex_8(load_little(at + 28), &good);
+    return good;
 }
 
 #endif
@@ -168,8 +201,8 @@ letters_of(__m128i digits)
 static inline void
 put_hex(char *to, uint64_t high, uint64_t low)
 {
-    __m128i bytes = _mm_set_epi64x((long long)__builtin_bswap64(low),
-                                   (long long)__builtin_bswap64(high));
+    __m128i bytes = _mm_set_epi64x((long long)reverse_8(low),
+                                   (long long)reverse_8(high));
     __m128i firsts = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0xF));
     __m128i seconds = _mm_and_si128(bytes, _mm_set1_epi8(0xF));
     _mm_storeu_si128((__m128i *)to, letters_of(_mm_unpacklo_epi8(firsts, seconds)));
@@ -178,15 +211,28 @@ put_hex(char *to, uint64_t high, uint64_t low)
 
 #else
 
+/* Put eight digits. */
+static inline void
+put_hex_8(char *to, uint64_t number)
+{
+    /* Spread the half bytes, the first of them into the lowest byte. */
+    uint64_t digits = (number & 0xFFFF) << 32 | (number >> 16 & 0xFFFF);
+    const uint64_t bytes = UINT64_C(0x000000FF000000FF), halves = UINT64_C(0x000F000F000F000F);
+    digits = (digits & bytes) << 16 | (digits >> 8 & bytes);
+    digits = (digits & halves) << 8 | (digits >> 4 & halves);
+    /* A digit from ten on is a letter, 39 places further on. */
+    uint64_t is_letter = (digits + EACH_BYTE(6)) >> 4 & EACH_BYTE(1);
+    uint64_t text = digits + EACH_BYTE('0') + is_letter * ('a' - '0' - 10);
+    store_little(to, text);
+}
+
 static inline void
 put_hex(char *to, uint64_t high, uint64_t low)
 {
-    static const char HEX[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        int shift = 60 - 4 * i;
-        to[i] = HEX[high >> shift & 0xF];
-        to[i + 16] = HEX[low >> shift & 0xF];
-    }
+    put_hex_8(to, high >> 32);
+    put_hex_8(to + 8, high & UINT32_MAX);
+    put_hex_8(to + 16, low >> 32);
+    put_hex_8(to + 24, low & UINT32_MAX);
 }
 
 #endif
