@@ -18,6 +18,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from sys import intern
 from typing import Any, Final, Generic, TypeAlias
 from uuid import UUID, SafeUUID
 
@@ -176,7 +177,7 @@ class _Planner:
             if spec.sender is sender and spec.kind is not MessageKind.EVENT:
                 is_keepalive = spec.kind is MessageKind.KEEPALIVE
                 kind = _Message.KEEPALIVE if is_keepalive else _Message.PLAIN
-                yield spec.message_type, kind, self._indices[spec.cls], None, None
+                yield intern(spec.message_type), kind, self._indices[spec.cls], None, None
 
     def _events(self) -> Iterable[Tuple]:
         categories: dict[str, tuple[str, list[Tuple]]] = {}
@@ -187,7 +188,7 @@ class _Planner:
         tags = [_member(name, _Member.TAG, ("text",), "") for name in ("category", "event")]
         record = self._add((object, False, tuple(tags), "{", ()))
         for category, (message_type, events) in categories.items():
-            yield message_type, _Message.EVENTS, record, category, tuple(events)
+            yield intern(message_type), _Message.EVENTS, record, category, tuple(events)
 
     def _written(self) -> Iterable[Tuple]:
         for cls, index in self._indices.items():
@@ -201,7 +202,7 @@ class _Planner:
                     envelopes |= bit
             yield (
                 index,
-                spec.message_type,
+                intern(spec.message_type),
                 _quote(spec.message_type),
                 envelopes,
                 spec.sender is Sender.CLIENT,
