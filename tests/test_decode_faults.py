@@ -1,7 +1,10 @@
 """What a server and a client are told of bad frames, and of fields that are not known."""
 
+import gc
+import weakref
 from uuid import UUID
 
+import pytest
 from support.frames import (
     ID,
     PROGRESS,
@@ -98,6 +101,34 @@ class TestErrors:
             shown.append(codec.encode(tp.ErrorResponse.from_error(error)))
             assert not any(secret in text for text in shown)
             assert error.__context__ is None, "what led to the error holds the frame"
+
+    @pytest.mark.parametrize("accelerated", [None, False])
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            from_client(type="subscribe", payload={"topic": 1}),
+            from_client(type="nope"),
+            from_client(id=3) + "x",
+            "[]",
+            '{"type":"ping","type":"ping"}',
+            "{" * 1000,
+        ],
+    )
+    def test_a_decode_error_is_let_go_with_its_frame_at_once(
+        self, frame: str, accelerated: bool | None
+    ) -> None:
+        codec = tp.Codec(accelerated=accelerated)
+        gc.disable()  # which would find what holds itself, sooner or later
+        try:
+            try:
+                codec.decode_command(frame)
+            except tp.ProtocolError as error:
+                watch = weakref.ref(error)
+            else:
+                pytest.fail("the frame is accepted")
+            assert watch() is None
+        finally:
+            gc.enable()
 
 
 class TestUnknownFields:

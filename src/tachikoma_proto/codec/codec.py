@@ -339,16 +339,19 @@ class Codec:
         """
         if verdict is NO_ROOM:
             raise InvalidMessageError(errors=[_NO_ROOM])
+        error: ProtocolError | None = None
         try:
             members = read_object(frame, self.max_size)
             if verdict is REFUSED:
                 error = self._faults.explain(members, sender)
-                if error.errors:
-                    raise error
-            return self.structure_frame(members, sender)
-        except RecursionError:
-            pass  # raised below, so that the error carries nothing of this one
-        raise InvalidMessageError(errors=[_NO_ROOM])
+            if error is None or not error.errors:
+                return self.structure_frame(members, sender)
+        except RecursionError:  # of which the error carries nothing, since it is raised below
+            error = InvalidMessageError(errors=[_NO_ROOM])
+        try:
+            raise error
+        finally:
+            del error  # whose traceback has this call: it would keep itself and the frame alive
 
     def _put_in_place(self, engine: "Engine") -> None:
         """Put the engine's methods in the place of ours, which spares every frame a call.
