@@ -193,6 +193,8 @@ def summary(errors: Sequence[FieldError], shown: int = 3) -> str:
     Returns:
         The line; empty if there is no fault.
     """
+    if len(errors) == 1:  # as mostly
+        return str(errors[0])
     parts = [str(error) for error in errors[:shown]]
     if len(errors) > shown:
         parts.append(f"and {len(errors) - shown} more")

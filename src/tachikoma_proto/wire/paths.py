@@ -24,7 +24,21 @@ def render(path: Path) -> str:
     Returns:
         The path, starting with ``$``.
     """
-    return "$" + "".join(map(_step, path))
+    return "$" + "".join(map(step_of, path))
+
+
+def step_of(step: str | int) -> str:
+    """Write one step of a path.
+
+    Args:
+        step: A key or an index.
+    """
+    if isinstance(step, int):
+        return f"[{step}]"
+    if len(step) <= MAX_KEY and step.isascii() and step.isidentifier():
+        return f".{step}"
+    shown = step if len(step) <= MAX_KEY else step[:MAX_KEY] + "…"
+    return f"[{json.dumps(shown)}]"
 
 
 def cap(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -41,12 +55,3 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _step(step: str | int) -> str:
-    if isinstance(step, int):
-        return f"[{step}]"
-    if len(step) <= MAX_KEY and step.isascii() and step.isidentifier():
-        return f".{step}"
-    shown = step if len(step) <= MAX_KEY else step[:MAX_KEY] + "…"
-    return f"[{json.dumps(shown)}]"

@@ -12,7 +12,7 @@ Rules:
 * A message type that is not known is one fault among the others; it decides the error's class.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -29,8 +29,8 @@ from tachikoma_proto.codec.converter.envelope import (
 )
 from tachikoma_proto.codec.converter.hooks import (
     Mismatch,
-    Structure,
     structure_leaf,
+    structure_optional,
     tags_of,
     to_container,
 )
@@ -61,10 +61,11 @@ from tachikoma_proto.errors import (
 )
 from tachikoma_proto.registry.registry import Registry
 from tachikoma_proto.wire.json_values import find_json_faults
-from tachikoma_proto.wire.paths import Path, render
+from tachikoma_proto.wire.paths import Path, render, step_of
 
 _CLIENT: Final = Sender.CLIENT
 _EVENT: Final = MessageKind.EVENT
+_KEEPALIVE: Final = MessageKind.KEEPALIVE
 
 _FAULTY: Final = object()
 """Stands for a value that has a fault."""
@@ -79,21 +80,24 @@ class _Faults(list[FieldError]):
 
     __slots__ = ()
 
-    def add(self, path: Path, expected: str) -> object:
+    def add(self, path: str, expected: str) -> object:
         """Add a fault, and return what stands for the faulty value."""
         if len(self) >= MAX_REPORTED:
             raise _Enough
-        self.append(FieldError(render(path), expected))
+        self.append(FieldError(path, expected))
         return _FAULTY
 
 
-_Check: TypeAlias = Callable[[Any, Path, _Faults], Any]
-"""Structures a value, or adds its faults."""
+_Check: TypeAlias = Callable[[Any, str, _Faults], Any]
+"""Structures what stands at a path, or adds its faults."""
 
+_How: TypeAlias = tuple[bool, Callable[..., Any]]
+"""Whether a shape is one value, and its hook, which needs no path unless it refuses; otherwise its
+check."""
 
-_CheckedField: TypeAlias = tuple[str, Structure | None, _Check, bool, str]
-"""How one field is checked: its name, its hook if it is a leaf, its check if it is more, whether it
-is required, and what is expected. A leaf's hook needs no path unless it refuses."""
+_CheckedField: TypeAlias = tuple[str, str, bool, Callable[..., Any], str | None]
+"""How one field is checked: its name, its step in a path, how its shape is, and what is said if it
+is missing; None if it may be left out."""
 
 
 class DecodeFaults:
@@ -107,9 +111,19 @@ class DecodeFaults:
     def __init__(self, registry: Registry, *, forbid_unknown_fields: bool = False) -> None:
         self._registry = registry
         self._forbids_unknown = forbid_unknown_fields
+        self._records: dict[type, _Check] = {}
+        for cls in registry.records:
+            self._records[cls] = self._check_record(cls, tags_of(registry, cls))
         self._incoming = self._checked(INCOMING)
         self._outgoing = self._checked(OUTGOING)
-        self._records: dict[type, _Check] = {}
+        # By category and tag, which are looked at before the rest of the payload.
+        self._events = {
+            category: {
+                tag: self._check_record(cls, {})
+                for tag, cls in registry.members(_EVENT, category).items()
+            }
+            for category in registry.categories
+        }
 
     def explain(self, frame: dict[str, Any], sender: Sender) -> ProtocolError:
         """Return the error that says everything that is wrong with a frame.
@@ -122,13 +136,16 @@ class DecodeFaults:
             The error, with the frame's id where that can be read; without faults if none is found.
         """
         faults = _Faults()
-        declaration = declared_as(self._registry, sender, frame)
         is_client = sender is _CLIENT
-        is_incoming = is_client or _is_bare_keepalive(declaration, frame)
+        declaration = declared_as(self._registry, sender, frame)
+        is_keepalive = declaration is not None and declaration.kind is _KEEPALIVE
+        is_incoming = is_client or (is_keepalive and is_bare(frame))
         envelope = self._incoming if is_incoming else self._outgoing
-        members = self._fields(envelope, frame, (), faults)
-        try:  # noqa: SIM105 - a context manager takes as long as five fields
-            self._frame(frame, sender, declaration, is_incoming, faults)
+        members = self._fields(envelope, frame, "$", faults)
+        try:
+            is_known = self._payload(frame, is_client, declaration, faults)
+            if is_known and self._forbids_unknown:
+                _unknown_fields(frame, IN_INCOMING if is_incoming else IN_OUTGOING, "$", faults)
         except _Enough:
             pass
         message_id = members.get("id")
@@ -146,106 +163,94 @@ class DecodeFaults:
         """
         faults = _Faults()
         with suppress(_Enough):
-            self._record(cls)(payload, (), faults)
+            self._records[cls](payload, "$", faults)
         return InvalidMessageError(errors=faults)
 
-    def _frame(
+    def _payload(
         self,
         frame: dict[str, Any],
-        sender: Sender,
+        is_client: bool,
         declaration: MessageDeclaration | None,
-        is_incoming: bool,
         faults: _Faults,
-    ) -> None:
-        """Add the faults of a frame but for those of its envelope."""
+    ) -> bool:
+        """Add the faults of a frame's payload, and return whether the message is known."""
+        payload = frame.get("payload")
+        if declaration is not None:
+            fields = self._registry.records[declaration.cls]
+            if payload is not None or any(field.required for field in fields):
+                self._records[declaration.cls](payload, "$.payload", faults)
+            return True
         message_type = frame.get("type")
         if not isinstance(message_type, str):
-            return
-        category = message_type.removeprefix(EVENT_PREFIX)
-        is_known = declaration is not None
-        if declaration is not None:
-            self._payload(frame, declaration.cls, faults)
-        elif sender is _CLIENT:
-            faults.add(("type",), "the type of a command")
-        elif message_type != category:
-            is_known = self._event(frame, category, faults)
-        if is_known and self._forbids_unknown:
-            _unknown_fields(frame, IN_INCOMING if is_incoming else IN_OUTGOING, (), faults)
+            return False
+        if is_client:
+            faults.add("$.type", "the type of a command")
+        elif message_type.startswith(EVENT_PREFIX):
+            return self._event(payload, message_type.removeprefix(EVENT_PREFIX), faults)
+        return False
 
-    def _payload(self, frame: dict[str, Any], cls: type, faults: _Faults) -> None:
-        payload = frame.get("payload")
-        if payload is not None or any(field.required for field in self._registry.records[cls]):
-            self._record(cls)(payload, ("payload",), faults)
-
-    def _event(self, frame: dict[str, Any], category: str, faults: _Faults) -> bool:
+    def _event(self, payload: Any, category: str, faults: _Faults) -> bool:
         """Add the faults of an event's payload, and return whether the event is known."""
-        payload = frame.get("payload")
         if type(payload) is not dict:
-            faults.add(("payload",), "an object with the tag of an event")
+            faults.add("$.payload", "an object with the tag of an event")
             return False
         if payload.get("category", category) != category:
-            faults.add(("payload", "category"), "the category that the message type says")
-            payload = {**payload, "category": category}  # that fault is reported
+            faults.add("$.payload.category", "the category that the message type says")
         tag = payload.get("event")
-        members = self._registry.members(_EVENT, category)
+        checks = self._events.get(category, {})
         if not isinstance(tag, str):
-            known = f" ({', '.join(members)})" if members else ""
-            faults.add(("payload", "event"), f"the tag of an event{known}")
+            known = f" ({', '.join(checks)})" if checks else ""
+            faults.add("$.payload.event", f"the tag of an event{known}")
             return False
-        if tag not in members:
+        check = checks.get(tag)
+        if check is None:
             return False
-        self._record(members[tag])(payload, ("payload",), faults)
+        check(payload, "$.payload", faults)
         return True
 
     def _fields(
-        self, fields: Iterable[_CheckedField], members: dict[str, Any], path: Path, faults: _Faults
+        self, fields: Iterable[_CheckedField], members: dict[str, Any], path: str, faults: _Faults
     ) -> dict[str, Any]:
         """Structure the fields of an object that are there; add the faults of the others."""
         structured = {}
-        for name, hook, check, is_required, expected in fields:
+        for name, step, is_value, structure, missing in fields:
             if name not in members:
-                if is_required:
-                    faults.add((*path, name), f"{expected}; the field is missing")
-            elif hook is None:
-                structured[name] = check(members[name], (*path, name), faults)
-            else:
+                if missing is not None:
+                    faults.add(path + step, missing)
+            elif is_value:
                 try:
-                    structured[name] = hook(members[name], None)
+                    structured[name] = structure(members[name], None)
                 except Mismatch as mismatch:
-                    structured[name] = faults.add((*path, name), mismatch.expected)
+                    structured[name] = faults.add(path + step, mismatch.expected)
+            else:
+                structured[name] = structure(members[name], path + step, faults)
         return structured
 
     def _checked(self, fields: tuple[RecordField, ...]) -> list[_CheckedField]:
         return [
             (
-                f.name,
-                structure_leaf(f.shape) if isinstance(f.shape, Leaf) else None,
-                self._check(f.shape),
-                f.required,
-                _expected(f.shape),
+                field.name,
+                step_of(field.name),
+                *self._how(field.shape),
+                f"{_expected(field.shape)}; the field is missing" if field.required else None,
             )
-            for f in fields
+            for field in fields
         ]
 
-    def _record(self, cls: type) -> _Check:
-        check = self._records.get(cls)
-        if check is None:
-            check = self._records[cls] = self._check_record(cls)
-        return check
-
-    def _check_record(self, cls: type) -> _Check:
+    def _check_record(self, cls: type, fixed: Mapping[str, str]) -> _Check:
+        """Return the check of a record, and of the tags that are fixed for it."""
         record_fields = self._registry.records[cls]
-        tags = tuple(tags_of(self._registry, cls).items())
-        known = frozenset({*dict(tags), *(field.name for field in record_fields)})
+        tags = [(name, step_of(name), tag) for name, tag in fixed.items()]
+        known = frozenset({*tags_of(self._registry, cls), *(field.name for field in record_fields)})
         fields = self._checked(record_fields)
 
-        def check(value: Any, path: Path, faults: _Faults) -> Any:
+        def check(value: Any, path: str, faults: _Faults) -> Any:
             if type(value) is not dict:
                 return faults.add(path, "an object")
             before = len(faults)
-            for name, tag in tags:
+            for name, step, tag in tags:
                 if value.get(name, tag) != tag:
-                    faults.add((*path, name), f'"{tag}", which the message type says')
+                    faults.add(path + step, f'"{tag}", which the message type says')
             if self._forbids_unknown:
                 _unknown_fields(value, known, path, faults)
             structured = self._fields(fields, value, path, faults)
@@ -253,19 +258,25 @@ class DecodeFaults:
 
         return check
 
-    def _check(self, shape: Shape) -> _Check:
+    def _how(self, shape: Shape) -> _How:
         match shape:
-            case Maybe(inner):
-                check_inner = self._check(inner)
-                return lambda v, path, faults: None if v is None else check_inner(v, path, faults)
-            case Array(_, container, inner):
-                return _check_array(container, self._check(inner))
-            case Map(_, inner):
-                return _check_map(self._check(inner))
-            case Record(cls):
-                return lambda value, path, faults: self._record(cls)(value, path, faults)
             case Leaf():
-                return _check_leaf(shape)
+                return True, structure_leaf(shape)
+            case Maybe(inner):
+                is_value, structure = self._how(inner)
+                if is_value:
+                    return True, structure_optional(structure)
+                return (
+                    False,
+                    lambda v, path, faults: None if v is None else structure(v, path, faults),
+                )
+            case Array(_, container, inner):
+                return False, _check_array(container, self._how(inner))
+            case Map(_, inner):
+                return False, _check_map(self._how(inner))
+            case Record(cls):
+                records = self._records  # which it may not be among, yet: a class may hold itself
+                return False, lambda value, path, faults: records[cls](value, path, faults)
 
 
 def find_encode_faults(
@@ -328,30 +339,12 @@ def find_field_encode_faults(
         yield from find_encode_faults(field.shape, value, (*path, field.name), records)
 
 
-def _is_bare_keepalive(declaration: MessageDeclaration | None, frame: dict[str, Any]) -> bool:
-    if declaration is None or declaration.kind is not MessageKind.KEEPALIVE:
-        return False
-    return is_bare(frame)
-
-
-def _check_leaf(leaf: Leaf) -> _Check:
-    structure = structure_leaf(leaf)
-
-    def check(value: Any, path: Path, faults: _Faults) -> Any:
-        try:
-            return structure(value, None)
-        except Mismatch as mismatch:
-            return faults.add(path, mismatch.expected)
-
-    return check
-
-
-def _check_array(container: Any, check_item: _Check) -> _Check:
-    def check(value: Any, path: Path, faults: _Faults) -> Any:
+def _check_array(container: Any, how: _How) -> _Check:
+    def check(value: Any, path: str, faults: _Faults) -> Any:
         if type(value) is not list:
             return faults.add(path, "an array")
         before = len(faults)
-        items = [check_item(item, (*path, index), faults) for index, item in enumerate(value)]
+        items = list(_items(enumerate(value), how, path, faults))
         if len(faults) > before:
             return _FAULTY
         try:
@@ -362,13 +355,29 @@ def _check_array(container: Any, check_item: _Check) -> _Check:
     return check
 
 
-def _check_map(check_item: _Check) -> _Check:
-    def check(value: Any, path: Path, faults: _Faults) -> Any:
+def _check_map(how: _How) -> _Check:
+    def check(value: Any, path: str, faults: _Faults) -> Any:
         if type(value) is not dict:
             return faults.add(path, "an object")
-        return {key: check_item(item, (*path, key), faults) for key, item in value.items()}
+        return dict(zip(value, _items(value.items(), how, path, faults), strict=True))
 
     return check
+
+
+def _items(
+    items: Iterable[tuple[str | int, Any]], how: _How, path: str, faults: _Faults
+) -> Iterator[Any]:
+    """Structure the items of an array or a map; add their faults."""
+    is_value, structure = how
+    for step, item in items:
+        if is_value:
+            try:
+                structured = structure(item, None)
+            except Mismatch as mismatch:
+                structured = faults.add(path + step_of(step), mismatch.expected)
+        else:
+            structured = structure(item, path + step_of(step), faults)
+        yield structured
 
 
 def _expected(shape: Shape) -> str:
@@ -384,14 +393,14 @@ def _expected(shape: Shape) -> str:
 
 
 def _unknown_fields(
-    members: dict[str, Any], known: frozenset[str], path: Path, faults: _Faults
+    members: dict[str, Any], known: frozenset[str], path: str, faults: _Faults
 ) -> None:
     for key in members:
         if key not in known:
-            faults.add((*path, key), "no such field")
+            faults.add(path + step_of(key), "no such field")
 
 
-def _constructed(cls: type[Any], fields: dict[str, Any], path: Path, faults: _Faults) -> Any:
+def _constructed(cls: type[Any], fields: dict[str, Any], path: str, faults: _Faults) -> Any:
     """Construct a record, or add the fault of the field whose converter or validator refuses."""
     try:
         return cls(**fields)
@@ -402,7 +411,7 @@ def _constructed(cls: type[Any], fields: dict[str, Any], path: Path, faults: _Fa
     for attribute in attrs.fields(cls):
         refusal = _refusal_of_field(instance, attribute, fields)
         if refusal is not None:
-            faults.add((*path, attribute.name), refusal)
+            faults.add(path + step_of(attribute.name), refusal)
     if len(faults) == before:
         for attribute in attrs.fields(cls):
             _validate_field(instance, attribute, path, faults)
@@ -437,11 +446,11 @@ def _refusal_of_field(
 
 
 def _validate_field(
-    instance: Any, attribute: "attrs.Attribute[Any]", path: Path, faults: _Faults
+    instance: Any, attribute: "attrs.Attribute[Any]", path: str, faults: _Faults
 ) -> None:
     if attribute.validator is None:
         return
     try:
         attribute.validator(instance, attribute, getattr(instance, attribute.name))
     except Exception:  # noqa: BLE001 - as above
-        faults.add((*path, attribute.name), "a value that its validator accepts")
+        faults.add(path + step_of(attribute.name), "a value that its validator accepts")

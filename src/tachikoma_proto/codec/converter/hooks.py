@@ -87,8 +87,13 @@ class Mismatch(ValueError):
         expected: What should have stood there, as a noun phrase, without the value.
     """
 
-    def __init__(self, expected: str) -> None:
-        self.expected = expected
+    # Without a constructor of its own, which would take as long as all else about raising it.
+
+    @property
+    def expected(self) -> str:
+        """What should have stood there, as a noun phrase."""
+        expected: str = self.args[0]
+        return expected
 
     def __str__(self) -> str:
         return f"expected {self.expected}"
@@ -270,12 +275,7 @@ def structure_hook(shape: Shape, converter: Converter) -> Structure:
     """
     match shape:
         case Maybe(inner):
-            structure_inner = structure_hook(inner, converter)
-
-            def structure_optional(value: Any, _: Any) -> Any:
-                return None if value is None else structure_inner(value, None)
-
-            return structure_optional
+            return structure_optional(structure_hook(inner, converter))
         case Array(_, container, inner):
             return _structure_array(container, structure_hook(inner, converter))
         case Map(_, inner):
@@ -313,6 +313,19 @@ def unstructure_hook(shape: Shape, converter: Converter) -> Unstructure:
             return _unstructure_leaf(shape)
         case _:
             return _unstructure_nested(shape.type, converter)
+
+
+def structure_optional(structure_inner: Structure) -> Structure:
+    """Return the hook that takes None, too.
+
+    Args:
+        structure_inner: The hook for what else may stand there.
+    """
+
+    def structure(value: Any, _: Any) -> Any:
+        return None if value is None else structure_inner(value, None)
+
+    return structure
 
 
 def _structure_nested(cls: type, converter: Converter) -> Structure:
