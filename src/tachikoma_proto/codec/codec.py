@@ -16,7 +16,7 @@ Rules:
 """
 
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -114,8 +114,8 @@ class Codec:
             forbid_unknown_fields=forbid_unknown_fields,
             accelerated=accelerated,
             otherwise=(
-                self._command_otherwise,
-                self._server_message_otherwise,
+                partial(self._decode, _CLIENT),
+                partial(self._decode, _SERVER),
                 self._encode_otherwise,
                 self._encode_message_otherwise,
             ),
@@ -148,7 +148,7 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        message: IncomingMessage[Command[Any]] = self._decode(frame, _CLIENT)
+        message: IncomingMessage[Command[Any]] = self._decode(_CLIENT, UNSURE, frame)
         return message
 
     def decode_server_message(self, frame: Frame) -> OutgoingMessage[ServerPayload]:
@@ -167,7 +167,7 @@ class Codec:
             MessageTooLargeError: It is larger than ``max_size``.
             TypeError: It is neither text nor bytes, which is the caller's mistake.
         """
-        message: OutgoingMessage[ServerPayload] = self._decode(frame, _SERVER)
+        message: OutgoingMessage[ServerPayload] = self._decode(_SERVER, UNSURE, frame)
         return message
 
     def structure_frame(self, members: dict[str, Any], sender: Sender) -> Any:
@@ -329,13 +329,13 @@ class Codec:
 
         return make_converter(self.registry, forbid_unknown_fields=self.forbid_unknown_fields)
 
-    def _decode(self, frame: Frame, sender: Sender, verdict: Verdict = UNSURE) -> Any:
+    def _decode(self, sender: Sender, verdict: Verdict, frame: Frame) -> Any:
         """Read a frame by the converter.
 
         Args:
-            frame: The text, or its bytes in UTF-8.
             sender: Which side sent it.
             verdict: What the engine says: what it refuses is looked for faults first.
+            frame: The text, or its bytes in UTF-8.
         """
         if verdict is NO_ROOM:
             raise InvalidMessageError(errors=[_NO_ROOM])
@@ -362,16 +362,6 @@ class Codec:
         for name in ("decode_command", "decode_server_message", "encode", "encode_message"):
             if getattr(type(self), name) is getattr(Codec, name):
                 vars(self)[name] = getattr(engine, name)
-
-    def _command_otherwise(self, verdict: Verdict, frame: Frame) -> IncomingMessage[Command[Any]]:
-        message: IncomingMessage[Command[Any]] = self._decode(frame, _CLIENT, verdict)
-        return message
-
-    def _server_message_otherwise(
-        self, verdict: Verdict, frame: Frame
-    ) -> OutgoingMessage[ServerPayload]:
-        message: OutgoingMessage[ServerPayload] = self._decode(frame, _SERVER, verdict)
-        return message
 
     def _encode_otherwise(
         self,

@@ -134,17 +134,17 @@ def size_of(frame: Frame) -> int:
     """Return how many bytes a frame has in UTF-8; a lone surrogate counts as three."""
     if isinstance(frame, str):
         return len(frame) if frame.isascii() else len(frame.encode(errors="surrogatepass"))
-    return memoryview(frame).nbytes
+    return frame.nbytes if isinstance(frame, memoryview) else len(frame)
 
 
 def _text_of(frame: Frame, max_size: int) -> str:
-    if not isinstance(frame, (str, bytes, bytearray, memoryview)):
-        raise TypeError(f"a frame is str, bytes, bytearray or memoryview, not {type(frame)}")
     if isinstance(frame, str):
         if len(frame) > max_size or size_of(frame) > max_size:
             raise _too_large(max_size)
         _refuse_surrogates(frame)
         return frame
+    if not isinstance(frame, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a frame is str, bytes, bytearray or memoryview, not {type(frame)}")
     if size_of(frame) > max_size:
         raise _too_large(max_size)
     try:
