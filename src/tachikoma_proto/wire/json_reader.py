@@ -70,6 +70,7 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
     text: Any = frame if is_usual else _text_of(frame, max_size)
     if is_too_deep(text):
         raise _invalid(f"at most {MAX_DEPTH} levels of nesting", text)
+    malformed_at: int | None = None
     try:
         start = 0 if text[:1] == "{" else len(text) - len(text.lstrip(_SPACE))
         value, end = _scan(text, start)
@@ -77,13 +78,17 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
             raise _Refused
         if "\\" in text and ("\\ud" in text or "\\uD" in text):  # escapes of surrogates, perhaps
             json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, StopIteration):
-        pass  # raised below, so that the error carries nothing of this one
+    except StopIteration as stop:  # raised below, so that the error carries nothing of this one
+        malformed_at = stop.value
+    except json.JSONDecodeError as error:
+        malformed_at = error.pos
+    except ValueError:
+        pass
     else:
         if type(value) is dict:
             return value
-        raise _invalid("a JSON object", text)
-    raise _explain(text)
+        raise InvalidMessageError(errors=[FieldError("$", "a JSON object")])
+    raise _explain(text) if malformed_at is None else _malformed(text, malformed_at)
 
 
 def is_too_deep(text: str) -> bool:
@@ -110,7 +115,10 @@ def recover_id(text: str) -> UUID | None:
     """
     found: list[UUID | None] = []
     member = re.compile(_ID)
+    last = text.rfind('"id"')
     for token, depth in _tokens(text):
+        if token.start() > last:
+            break
         match = member.match(text, token.start()) if depth == 1 else None
         if match is not None:
             found.append(parse_uuid(match[1] or ""))
@@ -221,13 +229,16 @@ def _tokens(text: str) -> Iterator[tuple[re.Match[str], int]]:
             depth -= 1
 
 
+def _malformed(text: str, at: int) -> InvalidMessageError:
+    return _invalid(f"JSON text (RFC 8259); malformed at character {at}", text)
+
+
 def _explain(text: str) -> InvalidMessageError:
     """Return the error with every fault of a text, or with the place where it stops being JSON."""
     try:
         value = _marking_decode(text)
     except json.JSONDecodeError as error:
-        fault = FieldError("$", f"JSON text (RFC 8259); malformed at character {error.pos}")
-        return InvalidMessageError(errors=[fault], message_id=recover_id(text))
+        return _malformed(text, error.pos)
     errors = cap(FieldError(render(path), what) for path, what in _faults(value, ()))
     return InvalidMessageError(errors=errors, message_id=_id_of(value))
 
