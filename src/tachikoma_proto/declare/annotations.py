@@ -185,15 +185,15 @@ def shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
 
 def _shape_of(annotation: Any, where: str, scalars: Scalars) -> Shape:
     annotation = real_class(annotation)
+    for leaf in BUILTIN_LEAVES:  # none of which can be declared as a scalar
+        if annotation is leaf.type:
+            return leaf
     if is_hashable(annotation) and annotation in scalars:
         scalar = scalars[annotation]
         return Custom(annotation, scalar.name, leaf_of(scalar.wire, where), scalar)
     aliased = without_alias(annotation, where)
     if aliased is not annotation:
         return _shape_of(aliased, where, scalars)
-    for leaf in BUILTIN_LEAVES:
-        if annotation is leaf.type:
-            return leaf
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _annotated(annotation, arguments, where, scalars)
@@ -250,6 +250,8 @@ def evaluate(annotation: Any, cls: type, where: str) -> Any:
     Raises:
         RegistryError: A name in it is not found, or it cannot be evaluated.
     """
+    if not _is_deferred(annotation):
+        return annotation
     nested = {name: value for name, value in vars(cls).items() if _is_annotation(value)}
     return _evaluated(annotation, {**_module_of(cls), cls.__name__: cls}, nested, where)
 
@@ -334,10 +336,10 @@ def _is_deferred(annotation: object) -> bool:
     """Return whether an annotation, or a part of one, is still a string."""
     if isinstance(annotation, (str, typing.ForwardRef)):
         return True
-    if get_origin(annotation) is Annotated:
-        return _is_deferred(get_args(annotation)[0])
-    is_literal = get_origin(annotation) is Literal
-    return not is_literal and any(_is_deferred(part) for part in get_args(annotation))
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _is_deferred(parts[0])
+    return origin is not Literal and any(map(_is_deferred, parts))
 
 
 def _is_annotation(value: object) -> bool:
