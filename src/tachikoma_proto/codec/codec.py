@@ -17,7 +17,7 @@ Rules:
 
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from tachikoma_proto.codec.engine.load import load_engine
@@ -64,11 +64,9 @@ _NO_FAULT: Final = FieldError("$", "a message that keeps the contract")
 """What is said of a message that is refused and has no fault that could be found."""
 
 
-class _Traits(NamedTuple):
-    """What the payloads of a class may be, which their text is then looked through for."""
-
-    may_be_deep: bool
-    may_hold_floats: bool
+_Traits: TypeAlias = tuple[bool, bool]
+"""Whether the payloads of a class may be nested too deep, and whether they may hold floats; their
+text is then looked through."""
 
 
 class Codec:
@@ -284,17 +282,18 @@ class Codec:
             EncodeError: A peer could not read it, or it is over ``max_size``; ``errors`` says
                 where.
         """
-        traits = self._traits.get(type(envelope.payload)) or self._traits_of(type(envelope.payload))
+        cls = type(envelope.payload)
+        may_be_deep, may_hold_floats = self._traits.get(cls) or self._traits_of(cls)
         try:
             frame = self.unstructure_message(envelope)
-            text = self._writer.text(frame, may_hold_floats=traits.may_hold_floats)
+            text = self._writer.text(frame, may_hold_floats=may_hold_floats)
         except RecursionError:
             text = ""
         if not text:
             raise EncodeError(errors=[_NO_ROOM])
         if len(text) * 4 > self.max_size and size_of(text) > self.max_size:
             raise EncodeError(errors=[FieldError("$", f"at most {self.max_size} bytes")])
-        if traits.may_be_deep and is_too_deep(text):
+        if may_be_deep and is_too_deep(text):
             raise EncodeError(errors=[FieldError("$", f"at most {MAX_DEPTH} levels of nesting")])
         return text
 
@@ -422,13 +421,13 @@ class Codec:
             return
         raise EncodeError(errors=errors)
 
-    def _traits_of(self, cls: type) -> "_Traits":
+    def _traits_of(self, cls: type) -> _Traits:
         """Return what the payloads of a class may be, and keep it."""
         records = self.registry.records
-        traits = _Traits(may_be_deep=True, may_hold_floats=True)
+        traits = True, True
         if cls in records:
             is_deep = depth_of(Record(cls), records) >= MAX_DEPTH
-            traits = _Traits(may_be_deep=is_deep, may_hold_floats=holds_floats(cls, records))
+            traits = is_deep, holds_floats(cls, records)
         self._traits[cls] = traits
         return traits
 

@@ -117,9 +117,10 @@ class Leaf:
         raise NotImplementedError
 
 
-@frozen
 class Text(Leaf):
     """A string without lone surrogates."""
+
+    __slots__ = ()
 
     _expected: ClassVar[str] = "a string"
 
@@ -130,9 +131,10 @@ class Text(Leaf):
         return None if value.isascii() or is_text(value) else "text without lone surrogates"
 
 
-@frozen
 class Boolean(Leaf):
     """True or False."""
+
+    __slots__ = ()
 
     _expected: ClassVar[str] = "a boolean"
 
@@ -180,9 +182,10 @@ class Number(Leaf):
         return None if -self.limit < value < self.limit else self.expected
 
 
-@frozen
 class Identifier(Leaf):
     """A UUID."""
+
+    __slots__ = ()
 
     _expected: ClassVar[str] = "a UUID"
 
@@ -191,9 +194,10 @@ class Identifier(Leaf):
         return None if isinstance(value, UUID) else self.expected
 
 
-@frozen
 class Timestamp(Leaf):
     """An aware time."""
+
+    __slots__ = ()
 
     _expected: ClassVar[str] = "an RFC 3339 date-time with an offset"
 
@@ -204,9 +208,10 @@ class Timestamp(Leaf):
         return "a datetime with a time zone, of the years 1 to 9999 in UTC"
 
 
-@frozen
 class FreeJson(Leaf):
     """Any JSON."""
+
+    __slots__ = ()
 
     _expected: ClassVar[str] = "a JSON value"
 

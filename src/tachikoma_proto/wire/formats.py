@@ -16,14 +16,14 @@ Rules:
 * Text times (``starts_at`` and others) stay text. :func:`parse_text_time` reads them as leniently
   as python-dateutil does, which is imported only then.
 * ``STANDARD`` has the real classes, also where a test has put others in their place (freezegun,
-  which replaces them in the globals of every module, so that they are held in a tuple): what is
+  which replaces them in the globals of every module, so that they are held in a class): what is
   compared with a class goes by them, and only :func:`utc_now` asks the replaceable clock.
 """
 
 import datetime as clock
 import re
 from datetime import UTC, timedelta, timezone, tzinfo
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID, SafeUUID, uuid4
 
 from tachikoma_proto.errors import FieldError, InvalidMessageError
@@ -37,7 +37,7 @@ def real_class(annotation: Any) -> Any:
             in its place: freezegun's ``FakeDatetime`` does, pendulum's ``DateTime`` does not.
     """
     if isinstance(annotation, type):
-        for real in STANDARD:
+        for real in (STANDARD.datetime, STANDARD.date):
             if issubclass(annotation, real):
                 return real if isinstance(_A_TIME, annotation) else annotation
     return annotation
@@ -47,25 +47,25 @@ def _standard(cls: type) -> Any:
     return next(base for base in cls.__mro__ if base.__module__ == "datetime")
 
 
-class _Standard(NamedTuple):
-    datetime: type[clock.datetime]
-    date: type[clock.date]
+class STANDARD:
+    """The classes ``datetime`` and ``date`` of the standard library, whatever stands for them."""
 
+    datetime: Final[type[clock.datetime]] = _standard(clock.datetime)
+    date: Final[type[clock.date]] = _standard(clock.date)
 
-STANDARD: Final = _Standard(datetime=_standard(clock.datetime), date=_standard(clock.date))
-"""The classes ``datetime`` and ``date`` of the standard library, whatever stands in their place."""
 
 _A_TIME: Final = STANDARD.datetime(2000, 1, 1, tzinfo=UTC)
 
+# The unusual forms are compiled when they are met, and kept by ``re``.
 _DIGITS: Final = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_OTHER_FORMS: Final = re.compile(rf"urn:uuid:({_DIGITS})|\{{({_DIGITS})\}}|([0-9a-fA-F]{{32}})")
+_OTHER_FORMS: Final = rf"urn:uuid:({_DIGITS})|\{{({_DIGITS})\}}|([0-9a-fA-F]{{32}})"
 
 _IN_UTC: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
 )
 """The usual form of a timestamp, which the standard library reads as the contract says."""
 
-_RFC3339: Final = re.compile(
+_RFC3339: Final = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:)"
     r"([0-5][0-9]|60)(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
@@ -98,7 +98,7 @@ def parse_uuid(text: str) -> UUID | None:
     """
     if len(text) == 36 and text[8:24:5] == "----":
         digits = text.replace("-", "")
-    elif match := _OTHER_FORMS.fullmatch(text):
+    elif match := re.fullmatch(_OTHER_FORMS, text):
         digits = match[match.lastindex or 0].replace("-", "")
     else:
         return None
@@ -141,7 +141,7 @@ def parse_timestamp(text: str) -> clock.datetime | None:
             return STANDARD.datetime.fromisoformat(text)
         except ValueError:
             return None
-    match = _RFC3339.fullmatch(text)
+    match = re.fullmatch(_RFC3339, text)
     if match is None:
         return None
     minute, second, fraction, offset = match.groups()

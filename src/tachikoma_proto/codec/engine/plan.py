@@ -12,7 +12,6 @@ Rules:
 """
 
 import datetime
-import enum
 import inspect
 import json
 import os
@@ -60,19 +59,19 @@ MAX_MEMBERS: Final = 64
 """How many members a record may have, tags included, before it is left to the converter."""
 
 
-class _Member(enum.IntEnum):
-    TAG = 0
-    REQUIRED = 1
-    DEFAULT = 2
-    FACTORY = 3
-    OPEN = 4
-    CONVERTED = 5
+class _Member:
+    TAG: Final = 0
+    REQUIRED: Final = 1
+    DEFAULT: Final = 2
+    FACTORY: Final = 3
+    OPEN: Final = 4
+    CONVERTED: Final = 5
 
 
-class _Message(enum.IntEnum):
-    PLAIN = 0
-    KEEPALIVE = 1
-    EVENTS = 2
+class _Message:
+    PLAIN: Final = 0
+    KEEPALIVE: Final = 1
+    EVENTS: Final = 2
 
 
 _ROLES: Final = {"id": 1, "timestamp": 2, "reply_to": 3, "type": 4, "payload": 5}
@@ -261,24 +260,24 @@ class _Planner:
             case Number(limit=limit):
                 return "number", limit
             case _:
-                return (_LEAVES.get(type(shape), "unknown"),)
+                return _LEAVES.get(type(shape), ("unknown",))
 
 
-_LEAVES: Final[dict[type[Any], str]] = {
-    Text: "text",
-    Boolean: "boolean",
-    Identifier: "uuid",
-    Timestamp: "timestamp",
-    FreeJson: "json",
+_LEAVES: Final[dict[type[Any], Tuple]] = {
+    Text: ("text",),
+    Boolean: ("boolean",),
+    Identifier: ("uuid",),
+    Timestamp: ("timestamp",),
+    FreeJson: ("json",),
 }
 
 
-def _member(name: str, kind: _Member, shape: Tuple, default: Any) -> Tuple:
+def _member(name: str, kind: int, shape: Tuple, default: Any) -> Tuple:
     role = _ROLES.get(name, 0)
     return name, kind, role, shape, default, f",{_quote(name)}:"
 
 
-def _default_of(attribute: "attrs.Attribute[Any]") -> tuple[_Member, Any]:
+def _default_of(attribute: "attrs.Attribute[Any]") -> tuple[int, Any]:
     default: Any = attribute.default
     if default is attrs.NOTHING:
         return _Member.REQUIRED, None
