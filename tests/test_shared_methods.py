@@ -1,5 +1,6 @@
 """What messages share instead of having it generated is what attrs would have generated."""
 
+import copy
 import math
 from typing import Any
 from uuid import UUID
@@ -45,7 +46,7 @@ VALUES: list[dict[str, Any]] = [
 
 
 def test_the_methods_are_shared_and_not_generated() -> None:
-    for name in ("__eq__", "__hash__", "__repr__"):
+    for name in ("__eq__", "__hash__", "__repr__", "__getstate__", "__setstate__"):
         assert getattr(tp.MissionProgress, name) is getattr(tp.AckResponse, name)
         assert getattr(SHARED, name) is not getattr(GENERATED, name)
 
@@ -66,6 +67,22 @@ def test_equality_and_hashes_are_those_that_attrs_generates(
 @pytest.mark.parametrize("values", VALUES, ids=str)
 def test_a_repr_is_that_which_attrs_generates(values: dict[str, Any]) -> None:
     assert repr(SHARED(**values)) == repr(GENERATED(**values))
+
+
+@pytest.mark.parametrize("values", VALUES, ids=str)
+def test_the_state_is_that_which_attrs_generates(values: dict[str, Any]) -> None:
+    value = SHARED(**values)
+    assert value.__getstate__() == GENERATED(**values).__getstate__()
+    assert copy.copy(value) == value or math.isnan(value.a)
+    assert repr(copy.deepcopy(value)) == repr(value)
+
+
+def test_a_field_that_a_state_lacks_stays_unset() -> None:
+    for cls in (SHARED, GENERATED):
+        value = cls.__new__(cls)
+        value.__setstate__({"a": 1, "gone": 2})
+        assert value.a == 1
+        assert not hasattr(value, "note")
 
 
 def test_a_value_that_holds_itself_has_a_repr() -> None:

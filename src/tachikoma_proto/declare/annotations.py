@@ -104,9 +104,9 @@ def collect_records(classes: Iterable[type], scalars: Scalars) -> Records:
             shapes = (innermost(field.shape) for field in records[cls])
             waiting.extend(shape.type for shape in shapes if isinstance(shape, Record))
     for cls, fields in records.items():
-        for field in fields:
+        for field, attribute in zip(fields, attrs.fields(cls), strict=True):
             _refuse_unhashable_items(cls, field, records)
-            _refuse_unfit_default(cls, field, records)
+            _refuse_unfit_default(cls, field, attribute, records)
     return types.MappingProxyType(records)
 
 
@@ -535,8 +535,9 @@ def _has_hash(cls: type) -> bool:
     return issubclass(cls, Hashable)
 
 
-def _refuse_unfit_default(cls: type, field: RecordField, records: Records) -> None:
-    attribute = attrs.fields_dict(cls)[field.name]
+def _refuse_unfit_default(
+    cls: type, field: RecordField, attribute: "attrs.Attribute[Any]", records: Records
+) -> None:
     default: Any = attribute.default
     converter: Any = attribute.converter
     where = _place(cls, field)

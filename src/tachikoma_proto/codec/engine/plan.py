@@ -109,17 +109,16 @@ def fills_slots(cls: type[Any]) -> bool:
     hooks = ("__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__")
     props = attrs.inspect(cls)
     bases = [base for base in cls.__mro__[:-1] if base is not Generic]
-    metaclasses = [meta for meta in inspect.getmro(type(cls)) if meta is not type]
     return (
         props.is_slotted
         and props.is_frozen
         and props.added_init
         and cls.__dictoffset__ == 0
         and getattr(cls, "__new__", None) is object.__new__
-        and all("__call__" not in vars(meta) for meta in metaclasses)
+        and type(cls).__call__ is type.__call__
         and not inspect.isabstract(cls)
         and not any(hasattr(cls, hook) for hook in hooks)
-        and not any("__setattr__" in vars(base) for base in bases if not attrs.has(base))
+        and not any("__setattr__" in vars(base) and not attrs.has(base) for base in bases)
         and not any(
             a.validator or not a.init or (a.converter and not _keeps_none(a))
             for a in attrs.fields(cls)
