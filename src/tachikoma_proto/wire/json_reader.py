@@ -47,6 +47,9 @@ _TOKEN: Final = r'(?s:"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}])'
 _ID: Final = r'"id"[ \t\r\n]*+:(?:[ \t\r\n]*+"([^"\\]*+)")?'
 
 
+_NO_OBJECT: Final = FieldError("$", "a JSON object")
+
+
 class _Refused(ValueError):
     """A value in the text is JSON to the standard module and not to the contract."""
 
@@ -87,7 +90,7 @@ def read_object(frame: Frame, max_size: int) -> JsonObject:
     else:
         if type(value) is dict:
             return value
-        raise InvalidMessageError(errors=[FieldError("$", "a JSON object")])
+        raise InvalidMessageError(errors=[_NO_OBJECT])
     raise _explain(text) if malformed_at is None else _malformed(text, malformed_at)
 
 
@@ -296,7 +299,8 @@ def _faults(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
                 yield (*path, key), "a key that stands once in its object"
             if not is_text(key):
                 yield path, "keys without lone surrogates"
-            yield from _faults(item, (*path, key))
+            if not (type(item) is str and item.isascii()):  # as most are
+                yield from _faults(item, (*path, key))
 
 
 def _id_of(value: Any) -> UUID | None:
