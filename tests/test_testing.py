@@ -326,4 +326,4 @@ for name in ("messages", "check_round_trip"):
 def test_every_public_name_of_the_testing_module_exists() -> None:
     assert all(hasattr(testing, name) for name in testing.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nope'"):
-        _ = testing.nope
+        _ = testing.nope  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

@@ -14,9 +14,18 @@ from tachikoma_proto import (
     MissionStarted,
     MissionStatusChanged,
     StartMission,
+    brokers,
+    testing,
 )
 
 mission = UUID(int=1)
+
+
+def a_name_that_does_not_exist_is_an_error() -> None:
+    _ = tp.MisionProgress  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    _ = brokers.RedisBrocker  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    _ = testing.mesages  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    assert_type(tp.__version__, str)
 
 
 def bounded_scalars_are_plain(progress: MissionProgress, done: MissionCompleted) -> None:

@@ -288,16 +288,18 @@ _HOME: Final = {name: module for module, names in _MODULES.items() for name in n
 __all__ = [*_SUBMODULES, *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("tachikoma-proto")
-    if name in _SUBMODULES:
-        return import_module(f"{__name__}.messages.{name}")
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to which every name would be there otherwise, as Any
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("tachikoma-proto")
+        if name in _SUBMODULES:
+            return import_module(f"{__name__}.messages.{name}")
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
