@@ -85,10 +85,10 @@ else:
         """
 
         def decorate(cls: type) -> type:
-            own = vars(cls).copy()
-            for name, method in _SHARED.items():  # which attrs takes for the class's own
+            own = vars(cls)
+            for name, method in _SHARED.items():
                 if name not in own:
                     setattr(cls, name, method)
-            return attrs.frozen(cls, **options)
+            return attrs.frozen(cls, eq=False, repr=False, getstate_setstate=False, **options)
 
         return decorate if cls is None else decorate(cls)
