@@ -78,6 +78,7 @@ def make_cases() -> list[Case]:
     """Make all cases, in the order of the report."""
     progress = EVENTS["mission.progress"]
     event = _single("event", "event (mission.progress)", "server", progress)
+    large = _single("large", "large event (forge.log, 64 KiB)", "server", _large_event())
     return [
         event,
         *_layouts(event, progress),
@@ -86,7 +87,14 @@ def make_cases() -> list[Case]:
             "response", "response (mission_status)", "server", RESPONSES["mission_status_result"]
         ),
         _single("extension", "extension's event (deploy.progress)", "server", EXTENSION),
-        _single("large", "large event (forge.log, 64 KiB)", "server", _large_event()),
+        large,
+        replace(
+            large,
+            name="large-bytes",
+            title="large event, from bytes",
+            directions=("decode",),
+            as_bytes=True,
+        ),
         Case("rejected", "rejected event", "server", (REJECTED,), True, ("decode",)),
         Case("batch", f"batch of {BATCH_SIZE}, per frame", "server", _batch()),
     ]
