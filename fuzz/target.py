@@ -29,7 +29,7 @@ _sides = ["client", "server"] * 2
 
 
 def try_frame(kind: int, frame: bytes) -> None:
-    """Read a frame, and write what came out.
+    """Read a frame, and write what came out; if nothing did, read it as a JSON object.
 
     Args:
         kind: Two bits for the side and the options, one for the form.
@@ -41,5 +41,7 @@ def try_frame(kind: int, frame: bytes) -> None:
         _pairs[number // 2].check(_sides[number], given)
         return
     made = _decoders[number](given)
-    if not isinstance(made, Verdict):
+    if isinstance(made, Verdict):
+        _pairs[number // 2].engine.read_object(given)
+    else:
         _encoders[number](made)

@@ -10,6 +10,7 @@ import tachikoma_proto as tp
 from tachikoma_proto.codec.engine.load import load_engine
 from tachikoma_proto.codec.engine.plan import make_plan
 from tachikoma_proto.codec.engine.verdict import REFUSED, UNSURE, Verdict
+from tachikoma_proto.wire.json_reader import read_object
 
 __all__ = ["REFUSED", "UNSURE", "Pair", "Verdict", "difference", "load_engine", "make_plan"]
 
@@ -49,6 +50,7 @@ class Pair:
         """
         name = "decode_command" if side == "client" else "decode_server_message"
         made = getattr(self.engine, name)(frame)
+        self._check_object(frame)
         expected = outcome(getattr(self.plain, name), frame)
         if isinstance(made, Verdict):
             self._check_whole(name, frame, made, expected)
@@ -74,6 +76,15 @@ class Pair:
         if text is REFUSED and isinstance(expected, str):
             raise Disagreement(f"not written: {expected!r}")
         return text.value if isinstance(text, Verdict) else "yes"
+
+    def _check_object(self, frame: Any) -> None:
+        """Read a frame as JSON both ways: the engine gives what the strict reader gives."""
+        made = self.engine.read_object(frame)
+        if isinstance(made, Verdict):
+            return
+        expected = outcome(lambda frame: read_object(frame, self.plain.max_size), frame)
+        if repr(made) != repr(expected):  # which tells 1 from 1.0, and shows the order of keys
+            raise Disagreement(f"as JSON: {frame!r}\nmade: {made!r}\nreader: {expected!r}")
 
     def _check_whole(self, name: str, frame: Any, made: Verdict, expected: Any) -> None:
         """A codec with the engine has the same outcome as one without, whatever the verdict."""

@@ -11,8 +11,9 @@ Rules:
 * What is written is what this codec would read.
 * The converter and its hooks are made when they are first needed, and cattrs is imported then: the
   engine reads and writes without.
-* What the engine refuses goes to the search for faults at once. Should that find none, the
-  converter decides, as it does about what the engine is not sure of.
+* What the engine refuses goes to the search for faults at once, as the JSON object that the engine
+  reads; the strict reader explains what is none. Should the search find no fault, the converter
+  decides, as it does about what the engine is not sure of.
 """
 
 from datetime import datetime
@@ -118,6 +119,7 @@ class Codec:
                 self._encode_message_otherwise,
             ),
         )
+        self._engine = engine
         self.is_accelerated: Final = engine is not None
         """Whether the compiled engine is at work."""
         if engine is not None:
@@ -340,7 +342,7 @@ class Codec:
             raise InvalidMessageError(errors=[_NO_ROOM])
         error: ProtocolError | None = None
         try:
-            members = read_object(frame, self.max_size)
+            members = self._read(frame)
             if verdict is REFUSED:
                 error = self._faults.explain(members, sender)
             if error is None or not error.errors:
@@ -351,6 +353,11 @@ class Codec:
             raise error
         finally:
             del error  # whose traceback has this call: it would keep itself and the frame alive
+
+    def _read(self, frame: Frame) -> dict[str, Any]:
+        """Read a frame as a JSON object: by the engine, or by the strict reader, which explains."""
+        members = UNSURE if self._engine is None else self._engine.read_object(frame)
+        return read_object(frame, self.max_size) if isinstance(members, Verdict) else members
 
     def _put_in_place(self, engine: "Engine") -> None:
         """Put the engine's methods in the place of ours, which spares every frame a call.

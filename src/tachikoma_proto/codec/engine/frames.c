@@ -475,6 +475,21 @@ read_message(Reader *reader, const Side *side)
     return made;
 }
 
+/* Read a frame as a JSON object, whatever it says. */
+static PyObject *
+read_object(Reader *reader)
+{
+    if (skip_space(reader) != '{') {
+        return refuse(reader);
+    }
+    PyObject *members = read_json(reader);
+    if (members != NULL && !finish(reader)) {
+        Py_DECREF(members);
+        return NULL;
+    }
+    return members;
+}
+
 static PyObject *
 read_utf8_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t size)
 {
@@ -490,7 +505,7 @@ read_utf8_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t s
     reader.items = reader.local;
     reader.scratch = reader.local_scratch;
     reader.scratch_end = reader.local_scratch + LOCAL_SCRATCH;
-    PyObject *made = read_message(&reader, side);
+    PyObject *made = side != NULL ? read_message(&reader, side) : read_object(&reader);
     drop_items(&reader, 0);
     if (reader.items != reader.local) {
         PyMem_Free(reader.items);
@@ -539,7 +554,8 @@ read_bytes_frame(Engine *engine, const Side *side, PyObject *frame)
                                : answer(engine, REFUSED);
 }
 
-/* Read a frame: give the message, or what the engine has to say instead. */
+/* Read a frame: give the message, or what the engine has to say instead. Without a side, give the
+   JSON object. */
 PyObject *
 read_frame(Engine *engine, const Side *side, PyObject *frame)
 {

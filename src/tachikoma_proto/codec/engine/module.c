@@ -144,6 +144,12 @@ engine_decode_server_message(Engine *self, PyObject *frame)
     return or_otherwise(self, made, OTHERWISE_SERVER_MESSAGE, &frame, 1);
 }
 
+static PyObject *
+engine_read_object(Engine *self, PyObject *frame)
+{
+    return is_alive(self) ? read_frame(self, NULL, frame) : NULL;
+}
+
 /* Find which keyword of encode() a name is; 0 if it is none. */
 static int
 find_keyword(PyObject *name)
@@ -201,6 +207,9 @@ static PyMethodDef engine_methods[] = {
     {"decode_server_message", (PyCFunction)engine_decode_server_message, METH_O,
      PyDoc_STR("decode_server_message($self, frame, /)\n--\n\n"
                "Read what a server sent; a verdict where the engine does not.")},
+    {"read_object", (PyCFunction)engine_read_object, METH_O,
+     PyDoc_STR("read_object($self, frame, /)\n--\n\n"
+               "Read the JSON object that a frame is; a verdict where the engine does not.")},
     {"encode", (PyCFunction)(void (*)(void))engine_encode, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("encode($self, payload, *, reply_to=None, id=None, timestamp=None)\n--\n\n"
                "Write a payload; a verdict where the engine does not.")},
