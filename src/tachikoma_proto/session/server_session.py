@@ -219,11 +219,6 @@ class ServerSession(Session, BaseSession[ServerSessionEvent]):
         return self.context.index.topics_of(self)
 
     @property
-    def is_draining(self) -> bool:
-        """Whether no further command is taken."""
-        return self._draining is not None
-
-    @property
     def next_timeout(self) -> float:
         """When ``handle_timeout`` is due, in seconds; infinite if never."""
         if self.closing is not None:
