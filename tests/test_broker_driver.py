@@ -176,6 +176,43 @@ async def test_what_is_published_before_the_server_is_opened_is_stored_then() ->
 
 
 @live
+async def test_flushing_a_server_that_is_not_open_here_is_refused_when_something_waits() -> None:
+    server = server_on(FlakyBroker())
+    await soon(server.flush())
+    server.publish(started(1))
+    with pytest.raises(RuntimeError, match="not open in this event loop"):
+        await soon(server.flush())
+    async with server:
+        await soon(server.flush())
+
+
+def test_a_server_of_an_earlier_event_loop_is_not_open_in_the_next_one() -> None:
+    broker = FlakyBroker()
+    broker.is_down = True
+    server = server_on(broker)
+
+    async def serve() -> None:
+        await server.__aenter__()
+        server.publish(started(1))
+
+    asyncio.run(serve())
+    with pytest.raises(RuntimeError, match="not open in this event loop"):
+        asyncio.run(soon(server.flush()))
+
+
+@live
+async def test_closing_a_server_that_was_never_open_says_at_once_what_is_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = server_on(FlakyBroker())
+    server.publish(started(1))
+    await asyncio.wait_for(server.close(), 1.0)
+    assert "the server ends before 1 events were stored" in caplog.text
+    with pytest.raises(tp.BrokerError, match="before 1 events were stored"):
+        await soon(server.flush())
+
+
+@live
 async def test_a_server_starts_without_its_broker_and_finds_it_later() -> None:
     broker = FlakyBroker()
     broker.is_down = True

@@ -187,11 +187,18 @@ class BrokerDriver:
 
         Raises:
             BrokerError: The server is closed meanwhile, and some of it will not be.
+            RuntimeError: Some of it waits, and nothing stores it: the server was not opened in
+                this event loop.
         """
         targets = [(box, box.stored + len(box.records)) for box in self._outboxes.values()]
         while any(outbox.stored < target for outbox, target in targets):
             if self._is_closed:
                 raise BrokerError(f"the server was closed before {self._depth} events were stored")
+            if not self._is_of_this_loop():
+                raise RuntimeError(
+                    "the server is not open in this event loop, so nothing stores what was "
+                    "published: use 'async with server'"
+                )
             waiting = asyncio.get_running_loop().create_future()
             self._flushing.append(waiting)
             await waiting
@@ -206,16 +213,22 @@ class BrokerDriver:
             return
         try:
             async with asyncio.timeout(timeout):
-                await self.flush()
+                if self._is_of_this_loop():
+                    await self.flush()
         except TimeoutError:
-            log.error("the server ends before %d events were stored", self._depth)
+            pass  # logged below
         except BrokerError:
             return  # it was closed meanwhile
+        if self._depth:
+            log.error("the server ends before %d events were stored", self._depth)
         self._is_closed = True
         self._wake()
         if self._supervisor is not None:
             await _cancel({self._supervisor})
         await self._disconnect()
+
+    def _is_of_this_loop(self) -> bool:
+        return self._loop is asyncio.get_running_loop()
 
     async def _supervise(self) -> None:
         """Keep a connection; return once there is one that cannot be lost."""

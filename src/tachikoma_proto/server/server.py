@@ -264,6 +264,8 @@ class Server:
 
         Raises:
             BrokerError: The server is closed meanwhile, and some of them will not be.
+            RuntimeError: Some of them wait, and nothing stores them: the server was not opened in
+                this event loop.
         """
         await self._broker.flush()
 
