@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given, strategies as st
+from support.brokers import frame_of, text_of
 from support.live import live, soon, until
 from support.nats_server import NatsServer, nats_cluster, nats_server, require_nats
 from support.proxy import proxy
@@ -55,8 +56,8 @@ def prefix() -> str:
     return f"test{next(_numbers)}"
 
 
-def record(frame: str, topic: str = "missions") -> Record:
-    return Record(topic, "mission.started", str(MISSION), (MISSION, None), frame)
+def record(text: str, topic: str = "missions") -> Record:
+    return Record(topic, "mission.started", str(MISSION), (MISSION, None), frame_of(text))
 
 
 def receiving(connection: BrokerConnection) -> asyncio.Future[None]:
@@ -81,7 +82,7 @@ class Process:
     """What a server process does with a broker, except that it does not reconnect by itself.
 
     Attributes:
-        log: The frames that it has, in order; None for what cannot be read.
+        log: The texts of the records that it has, in order; None for what cannot be read.
         epoch: The epoch of the log.
         offset: The offset of the last of them.
         gaps: How many gaps it was told of.
@@ -122,10 +123,10 @@ class Process:
     def _take(self, batch: Batch) -> None:
         assert batch.offset == self.offset + len(batch.records)
         self.offset = batch.offset
-        self.log += [None if record is None else record.frame for record in batch.records]
+        self.log += map(text_of, batch.records)
 
-    async def append(self, *frames: object, producer: str = "p", sequence: int = 1) -> None:
-        made = [record(str(frame), self._topic) for frame in frames]
+    async def append(self, *texts: object, producer: str = "p", sequence: int = 1) -> None:
+        made = [record(str(text), self._topic) for text in texts]
         await stored(self.connection, self._topic, made, producer, sequence)
 
     async def lost(self) -> str:
@@ -663,19 +664,19 @@ async def test_a_cluster_that_loses_its_leader_loses_nothing() -> None:
         one = Process(broker)
         await insist(one.connect)  # the servers elect a leader first
         epoch = one.epoch
-        frames = numbered("a", 3000)
+        texts = numbered("a", 3000)
 
         async def append(first: int) -> None:
             if one.receiving.done():
                 await one.connect(5000)
             try:
-                await one.append(*frames[first : first + 50], sequence=first + 1)
+                await one.append(*texts[first : first + 50], sequence=first + 1)
             except BrokerError:
                 await one.close()
                 raise
 
         async def write() -> None:
-            for first in range(0, len(frames), 50):
+            for first in range(0, len(texts), 50):
                 await insist(partial(append, first))
 
         writing = asyncio.create_task(write())
@@ -686,7 +687,7 @@ async def test_a_cluster_that_loses_its_leader_loses_nothing() -> None:
         await writing
         await until(lambda: one.offset == 3000)
         assert (one.epoch, one.gaps) == (epoch, 0)
-        assert one.log == frames
+        assert one.log == texts
         await one.close()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from support.brokers import frame_of, text_of
 from support.cli_tls import KEY, write_certificate
 from support.live import free_port, live, until
 from support.redis_server import RedisServer, has_tls, redis_server, require_redis
@@ -47,7 +48,7 @@ def prefix() -> str:
 
 
 def record(text: str, topic: str = "missions") -> Record:
-    return Record(topic, "mission.started", "", (None, None), text)
+    return Record(topic, "mission.started", "", (None, None), frame_of(text))
 
 
 class Received:
@@ -63,12 +64,12 @@ class Received:
         else:
             self.batches.append(what)
 
-    def frames(self, topic: str = "missions") -> list[str]:
+    def texts(self, topic: str = "missions") -> list[str | None]:
         return [
-            record.frame
+            text_of(record)
             for batch in self.batches
             for record in batch.records
-            if record is not None and batch.topic == topic
+            if batch.topic == topic
         ]
 
 
@@ -109,11 +110,11 @@ async def append(
     await storing
 
 
-async def frames_of(broker: Broker, limit: int = 1000) -> list[str]:
+async def texts_of(broker: Broker, limit: int = 1000) -> list[str | None]:
     """What the log holds."""
     async with connected(broker) as connection:
         batch = await connection.load("missions", limit)
-    return [record.frame for record in batch.records if record is not None]
+    return [text_of(record) for record in batch.records]
 
 
 Harm = Callable[[RedisServer], None]
@@ -182,7 +183,7 @@ class TestRules:
                 await append(connection, "a", "b", sequence=1)
                 server.run("SAVE")
                 await append(connection, "c", "d", sequence=3)
-                await until(lambda: received.frames() == [*"abcd"])
+                await until(lambda: received.texts() == [*"abcd"])
                 old = received.batches[-1].epoch
                 restart(server)
                 await asyncio.wait([task])
@@ -192,7 +193,7 @@ class TestRules:
                 assert (batch.offset, batch.records) == (0, ())
                 assert batch.epoch != old
                 await append(connection, "d", "e", sequence=4)  # as if "d" had not been answered
-                await until(lambda: received.frames()[4:] == ["d", "e"])
+                await until(lambda: received.texts()[4:] == ["d", "e"])
                 assert received.batches[-1].offset == 2
 
     @live
@@ -205,7 +206,7 @@ class TestRules:
                 old = await connection.load("missions", 1)
             await until(lambda: replica.run("EXISTS", "{tachikoma}:log:missions"))
             with pytest.raises(BrokerError, match="read only replica"):
-                await frames_of(RedisBroker(replica.url))
+                await texts_of(RedisBroker(replica.url))
             primary.kill()
             replica.run("REPLICAOF", "NO", "ONE")
             async with connected(RedisBroker(replica.url)) as connection:
@@ -221,7 +222,7 @@ class TestReading:
         broker, received = RedisBroker(server.url, prefix=prefix), Received()
         async with connected(broker, received) as connection, receiving(connection):
             await append(connection, "a", "b", sequence=1)
-            await until(lambda: received.frames() == ["a", "b"])
+            await until(lambda: received.texts() == ["a", "b"])
             server.run("HSET", f"{{{prefix}}}:state:missions", "offset", 1)
             await until(lambda: received.gaps == ["missions"])
             await asyncio.sleep(1.2)
@@ -234,7 +235,7 @@ class TestReading:
         broker, received = RedisBroker(server.url, prefix=prefix), Received()
         async with connected(broker, received) as connection, receiving(connection):
             await append(connection, "a", sequence=1)
-            await until(lambda: received.frames() == ["a"])
+            await until(lambda: received.texts() == ["a"])
             epoch = received.batches[0].epoch
             server.run("DEL", f"{{{prefix}}}:state:missions")
             await append(connection, "b", sequence=2)
@@ -243,14 +244,14 @@ class TestReading:
             await connection.append(  # type: ignore[misc]
                 "system", [record("other", "system")], producer="p", sequence=1
             )
-            await until(lambda: received.frames("system") == ["other"])
-            assert received.frames() == ["a"]
+            await until(lambda: received.texts("system") == ["other"])
+            assert received.texts() == ["a"]
             batch = await connection.load("missions", 10)
-            assert [r.frame for r in batch.records if r is not None] == ["b", "c"]
+            assert [*map(text_of, batch.records)] == ["b", "c"]
             assert batch.offset == 2
             assert batch.epoch != epoch
             await append(connection, "d", sequence=4)
-            await until(lambda: received.frames() == ["a", "d"])
+            await until(lambda: received.texts() == ["a", "d"])
             assert received.gaps == ["missions"]
 
     @live
@@ -260,11 +261,11 @@ class TestReading:
         broker, received = RedisBroker(server.url, prefix=prefix), Received()
         async with connected(broker, received) as connection, receiving(connection):
             await append(connection, "a", "b", sequence=1)
-            await until(lambda: received.frames() == ["a", "b"])
+            await until(lambda: received.texts() == ["a", "b"])
             server.run("DEL", f"{{{prefix}}}:state:missions")  # the reader is waiting
             batch = await connection.load("missions", 10)
             await append(connection, "c", sequence=3)
-            await until(lambda: received.frames() == ["a", "b", "c"])
+            await until(lambda: received.texts() == ["a", "b", "c"])
             assert received.batches[-1].epoch == batch.epoch
             assert received.batches[-1].offset == 1
             assert not received.gaps
@@ -286,7 +287,7 @@ class TestReading:
 
             monkeypatch.setattr(_StreamsConnection, "_tail", begin_another)
             batch = await connection.load("missions", 10)
-            assert [r.frame for r in batch.records if r is not None] == ["c", "d", "e"]
+            assert [*map(text_of, batch.records)] == ["c", "d", "e"]
             assert batch == await other.load("missions", 10)
 
     @live
@@ -301,7 +302,7 @@ class TestReading:
             assert time.process_time() - busy < 0.3
             await connection.load("missions", 10)
             await append(connection, "a", sequence=1)
-            await until(lambda: received.frames() == ["a"])
+            await until(lambda: received.texts() == ["a"])
             assert not task.done()
 
     @live
@@ -324,7 +325,7 @@ class TestReading:
             async with receiving(connection):
                 await until(lambda: received.gaps == ["missions"])
                 batch = await connection.load("missions", 10)
-                assert [r.frame for r in batch.records if r is not None] == ["c", "d"]
+                assert [*map(text_of, batch.records)] == ["c", "d"]
                 assert batch.offset == 4
 
     @live
@@ -340,7 +341,7 @@ class TestReading:
                 batch = await connection.load("missions", 10)
                 assert (batch.offset, batch.records) == (4, ())
                 await append(connection, "e", sequence=5)
-                await until(lambda: received.frames() == ["e"])
+                await until(lambda: received.texts() == ["e"])
 
     @live
     async def test_a_record_of_another_topic_is_unreadable(
@@ -363,10 +364,10 @@ class TestReading:
         broker, received = RedisBroker(server.url, prefix=prefix), Received()
         async with connected(broker, received) as connection:
             await append(connection, *texts, sequence=1)
-            assert await frames_of(broker, 2000) == texts[345:]
-            assert await frames_of(broker, 9999) == texts
+            assert await texts_of(broker, 2000) == texts[345:]
+            assert await texts_of(broker, 9999) == texts
             async with receiving(connection):
-                await until(lambda: received.frames() == texts)
+                await until(lambda: received.texts() == texts)
                 assert len(received.batches) == 5
 
     @live
@@ -379,8 +380,8 @@ class TestReading:
                 texts = [str(number * 100 + place) for place in range(100)]
                 await append(connection, *texts, sequence=number * 100 + 1)
         assert 300 <= server.run("XLEN", f"{{{prefix}}}:log:missions") <= 500
-        frames = await frames_of(broker)
-        assert frames == [str(number) for number in range(2000 - len(frames), 2000)]
+        kept = await texts_of(broker)
+        assert kept == [str(number) for number in range(2000 - len(kept), 2000)]
 
 
 class TestAppending:
@@ -398,7 +399,7 @@ class TestAppending:
                 await append(connection, "c", sequence=3)
         async with connected(broker) as connection:
             await append(connection, "b", "c", sequence=2)
-        assert await frames_of(broker) == ["a", "b", "c"]
+        assert await texts_of(broker) == ["a", "b", "c"]
 
     @live
     async def test_a_slow_server_only_delays(self, server: RedisServer, prefix: str) -> None:
@@ -406,11 +407,11 @@ class TestAppending:
         async with connected(broker, received) as connection, receiving(connection) as task:
             server.run("CLIENT", "PAUSE", 1500, "ALL")
             await append(connection, "a", sequence=1)
-            await until(lambda: received.frames() == ["a"])
+            await until(lambda: received.texts() == ["a"])
             sleeping = asyncio.to_thread(server.run, "DEBUG", "SLEEP", "1.5")
             appending = append(connection, "b", sequence=2)
             await asyncio.gather(sleeping, appending)
-            await until(lambda: received.frames() == ["a", "b"])
+            await until(lambda: received.texts() == ["a", "b"])
             assert not task.done()
             assert not received.gaps
 
@@ -433,7 +434,7 @@ class TestAppending:
                 await until(lambda: server.run("XLEN", "{tachikoma}:log:missions") == 2)
             async with connected(broker) as connection:
                 await append(connection, "b", "c", sequence=2)
-            assert await frames_of(broker) == ["a", "b", "c"]
+            assert await texts_of(broker) == ["a", "b", "c"]
 
     @live
     async def test_the_script_may_be_forgotten(self, server: RedisServer, prefix: str) -> None:
@@ -441,7 +442,7 @@ class TestAppending:
         async with connected(broker) as connection:
             server.run("SCRIPT", "FLUSH")
             await append(connection, "a", sequence=1)
-        assert await frames_of(broker) == ["a"]
+        assert await texts_of(broker) == ["a"]
 
     @live
     async def test_what_producers_have_stored_is_forgotten_after_an_hour(
@@ -464,7 +465,7 @@ class TestAppending:
             server.run("DEL", key)
             await append(connection, "a", sequence=1)
             await append(connection, sequence=2)  # nothing to append
-        assert await frames_of(broker) == ["a"]
+        assert await texts_of(broker) == ["a"]
 
     @live
     async def test_closing_ends_what_is_under_way(self) -> None:
@@ -502,7 +503,7 @@ class TestAppending:
         """Two writers repeat what failed, as servers do; a reader reconnects."""
         broker, total, seed = RedisBroker(server.url, prefix=prefix), 600, random.randrange(2**32)
         chance = random.Random(seed)
-        got: list[str] = []
+        got: list[str | None] = []
         offset = 0
 
         def deliver(what: Batch | Gap) -> None:
@@ -511,7 +512,7 @@ class TestAppending:
             new = what.offset - offset
             assert new <= len(what.records), (seed, "a hole")
             if new > 0:
-                got.extend(r.frame for r in what.records[-new:] if r is not None)
+                got.extend(map(text_of, what.records[-new:]))
                 offset = what.offset
 
         async def read() -> None:
@@ -554,7 +555,7 @@ class TestAppending:
         assert len(got) == 2 * total, seed
         for name in "pq":
             expected = [f"{name}{number}" for number in range(1, total + 1)]
-            assert [text for text in got if text.startswith(name)] == expected, seed
+            assert [text for text in got if text and text.startswith(name)] == expected, seed
 
 
 @asynccontextmanager

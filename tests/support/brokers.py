@@ -1,6 +1,7 @@
-"""A broker for tests that fails as brokers over a network do, on demand."""
+"""A broker for tests that fails as brokers over a network do, on demand; frames for its records."""
 
 import asyncio
+import json
 from collections.abc import Collection, Sequence
 
 from tachikoma_proto.brokers import (
@@ -13,6 +14,16 @@ from tachikoma_proto.brokers import (
     Record,
 )
 from tachikoma_proto.errors import BrokerError
+
+
+def frame_of(text: str) -> str:
+    """A frame that holds a text."""
+    return json.dumps({"text": text}, ensure_ascii=False)
+
+
+def text_of(record: Record | None) -> str | None:
+    """What the frame of a record holds."""
+    return None if record is None else json.loads(record.frame)["text"]
 
 
 class FlakyBroker(Broker):

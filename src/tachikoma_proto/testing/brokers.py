@@ -13,6 +13,7 @@ Rules:
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 from uuid import UUID, uuid4
@@ -158,7 +159,7 @@ class _Process:
         _expect(not self._faults, "; ".join(self._faults))
         _expect(not self._gaps, f"there is a gap in {', '.join(sorted(self._gaps))}")
         _expect(not self.has_noticed, f"receive has ended: {self.receiving!r}")
-        found = [record.frame if record else None for record in self.logs[topic]]
+        found = [_text_of(record) for record in self.logs[topic]]
         _expect(
             found == list(texts) and self.offsets[topic] == len(texts),
             f"the log of {topic} ends at {self.offsets[topic]} and has {_short(found)}, "
@@ -261,12 +262,12 @@ async def _check_order(bench: _Bench) -> None:
 
     await asyncio.gather(append_some(first, "e"), append_some(second, "f"))
     late = await bench.open()
-    frames = [record.frame for record in late.logs[_TOPIC] if record is not None]
+    texts = [_text_of(record) for record in late.logs[_TOPIC]]
     for process in (first, second, late):
-        await process.wait_for(*frames)
+        await process.wait_for(*texts)
     for name in "ef":
         expected = [f"{name}{number}{end}" for number in range(20) for end in ("", "'")]
-        found = [frame for frame in frames if frame.startswith(name)]
+        found = [text for text in texts if text is not None and text.startswith(name)]
         _expect(found == expected, f"records of one process are in the order {_short(found)}")
     _expect(late.epochs == first.epochs, "the epoch has changed, though nothing was lost")
 
@@ -277,10 +278,10 @@ async def _check_limit(bench: _Bench) -> None:
     await reader.wait_for(*"abcde")
     for limit, expected in {0: "", 1: "e", 3: "cde", 5: "abcde", 1000: "abcde"}.items():
         batch = await reader.load(limit=limit)
-        frames = "".join(record.frame for record in batch.records if record is not None)
+        found = [_text_of(record) for record in batch.records]
         _expect(
-            batch.offset == 5 and frames == expected,
-            f"load returns {frames!r} up to {batch.offset}, not {expected!r}, with limit {limit}",
+            batch.offset == 5 and found == list(expected),
+            f"load returns {found!r} up to {batch.offset}, not {[*expected]!r}, with limit {limit}",
         )
     await writer.append("f")
     await reader.wait_for(*"abcdef")
@@ -315,15 +316,14 @@ async def _check_topics_and_producers(bench: _Bench) -> None:
 
 async def _check_contents(bench: _Bench) -> None:
     first, second = await bench.open(), await bench.open()
+    none, ids = (None,) * len(FILTERED), tuple(UUID(int=n) for n in range(len(FILTERED)))
     records = [
-        Record(_TOPIC, "mission.ünïcødé", "a/b/{c}//d ☃", (None,) * len(FILTERED), '{"s":"☃ 🤖"}'),
-        Record(
-            _TOPIC, "mission.started", "", tuple(UUID(int=n) for n in range(len(FILTERED))), " "
-        ),
-        Record(_TOPIC, "mission.log", "\n\r\n\0", (None,) * len(FILTERED), "1 \n\r\n\0\t "),
+        Record(_TOPIC, "mission.ünïcødé", "a/b/{c}//d ☃", none, '{"text":"☃ 🤖"}'),
+        Record(_TOPIC, "mission.started", "", ids, '{"text":""}'),
+        Record(_TOPIC, "mission.log", "\n\r\n\0", none, '{\n\r\n\t"text":"\\u0000" \n }'),
     ]
     await first.append_as("p", 1, records)
-    await second.wait_for(*(record.frame for record in records))
+    await second.wait_for(*map(_text_of, records))
     late = await bench.open()
     for process in (second, late):
         _expect(
@@ -417,7 +417,12 @@ class _UnreadableRecords:
 
 
 def _record(text: str, topic: str = _TOPIC) -> Record:
-    return Record(topic, "mission.started", "key", (None,) * len(FILTERED), text)
+    frame = json.dumps({"text": text}, ensure_ascii=False)
+    return Record(topic, "mission.started", "key", (None,) * len(FILTERED), frame)
+
+
+def _text_of(record: Record | None) -> str | None:
+    return None if record is None else json.loads(record.frame)["text"]
 
 
 def _expect(condition: bool, text: str) -> None:
