@@ -50,6 +50,15 @@ class TestErrors:
             "$.payload.filters.event_types[2]: expected a string",
         ]
 
+    @pytest.mark.parametrize("epoch", ["e" * 65, "é"])
+    def test_a_decode_error_says_what_the_epoch_of_a_position_may_be(self, epoch: str) -> None:
+        since = {"topic": "missions", "epoch": epoch, "offset": 1}
+        frame = from_client(type="subscribe", payload={"topic": "missions", "since": since})
+        for accelerated in (None, False):
+            assert faults(refused_command(frame, tp.Codec(accelerated=accelerated))) == [
+                r"$.payload.since.epoch: expected a string that matches [\x00-\x7f]{0,64}"
+            ]
+
     def test_a_decode_error_has_the_id_of_the_frame(self) -> None:
         for frame in (
             from_client(type=None),

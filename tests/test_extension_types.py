@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import pytest
-from attrs import frozen
+from attrs import frozen, validators
 from support.one_field import (
     ANY_UUID,
     ID,
@@ -245,12 +245,61 @@ def divide(instance: object, attribute: object, value: int) -> None:
     assert 1 / value
 
 
+class NumberValidator:
+    """Named as one of attrs, and not made as that is."""
+
+    def __call__(self, instance: object, attribute: object, value: int) -> None:
+        assert value > 9
+
+
 @pytest.mark.parametrize(
-    ("validator", "value"), [(refuse, 7), (look_up, 7), (divide, 0)], ids=["own", "key", "zero"]
+    ("validator", "value"),
+    [(refuse, 7), (look_up, 7), (divide, 0), (NumberValidator(), 7)],
+    ids=["own", "key", "zero", "name of another"],
 )
 def test_a_validator_refuses_without_showing_the_value(validator: Any, value: int) -> None:
     cls = message_of(int, validator=validator)
     assert faults(cls, {"v": value}) == [("$.payload.v", "a value that its validator accepts")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "validator", "value", "expected"),
+    [
+        (int, validators.ge(5), 4, "a value of at least 5"),
+        (int, [validators.gt(5), validators.lt(9)], 9, "a value of more than 5 and less than 9"),
+        (float, validators.le(0.5), 0.75, "a value of at most 0.5"),
+        (str, validators.max_len(2), "abc", "a string of at most 2 characters"),
+        (int, validators.optional(validators.ge(5)), 4, "a value of at least 5"),
+        (str, validators.min_len(1), "", "a string of at least 1 character"),
+        (
+            tuple[int, ...],
+            [validators.min_len(1), validators.max_len(2)],
+            [],
+            "a value of at least 1 and at most 2 items",
+        ),
+        (str, validators.matches_re("[a-z]+"), "A", "a string that matches [a-z]+"),
+        (
+            str,
+            [validators.max_len(2), validators.matches_re("[a-z]+")],
+            "A",
+            "a string of at most 2 characters that matches [a-z]+",
+        ),
+        (str, validators.in_(["a"]), "b", "a value that its validator accepts"),
+        (int, [validators.ge(5), refuse], 7, "a value that its validator accepts"),
+        (
+            tuple[int, ...],
+            [validators.max_len(2), validators.deep_iterable(validators.ge(5))],
+            [4],
+            "a value that its validator accepts",
+        ),
+    ],
+)
+def test_what_a_validator_of_attrs_refuses_is_said_with_what_it_expects(
+    kind: Any, validator: Any, value: Any, expected: str
+) -> None:
+    assert faults(message_of(kind, validator=validator), {"v": value}) == [
+        ("$.payload.v", expected)
+    ]
 
 
 def test_a_scalar_that_reads_a_value_of_another_type_is_refused() -> None:

@@ -581,7 +581,9 @@ def _refusal_of_validator(cls: type, attribute: "attrs.Attribute[Any]", value: A
     except AttributeError:  # it looks at other fields
         return None
     except Exception:  # noqa: BLE001 - it is not our code
-        return "a value that its validator accepts"
+        from tachikoma_proto.declare.narrowing import expected_by
+
+        return expected_by(attribute.validator, value)
     return None
 
 

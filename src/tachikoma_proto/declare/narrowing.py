@@ -101,6 +101,43 @@ _STRICTER: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 """What chooses among two bounds."""
 
+_OPAQUE: Final = "a value that its validator accepts"
+
+
+def expected_by(validator: Callable[..., Any], value: object) -> str:
+    """Return what a validator expects, for an error.
+
+    Args:
+        validator: A field's validator.
+        value: What it refused; only the type is looked at.
+
+    Returns:
+        A noun phrase with its bounds and its pattern, unless it asks for more than those.
+    """
+    try:
+        left = narrowing_of(validator, "")
+    except LookupError:
+        return _OPAQUE
+    noun, unit = ("string", "character") if isinstance(value, str) else ("value", "item")
+    limits = [
+        ("at least", left.low),
+        ("more than", left.above),
+        ("at most", left.high),
+        ("less than", left.below),
+        ("at least", left.min_size or None),
+        ("at most", left.max_size),
+    ]
+    bounds = [(words, limit) for words, limit in limits if limit is not None]
+    parts = [f"a {noun}"]
+    if bounds:
+        parts += ["of", " and ".join(f"{words} {limit}" for words, limit in bounds)]
+    if left.min_size or left.max_size is not None:
+        parts.append(unit if bounds[-1][1] == 1 else f"{unit}s")
+    if left.pattern is not None:
+        parts.append(f"that matches {left.pattern[0].pattern}")
+    asks_for_more = any(part is not None for part in (left.options, left.items, left.keys))
+    return _OPAQUE if asks_for_more or len(parts) == 1 else " ".join(parts)
+
 
 def narrowing_of(validator: Callable[..., Any] | None, where: str) -> Narrowing:
     """Return what a validator leaves of a type.
@@ -115,7 +152,8 @@ def narrowing_of(validator: Callable[..., Any] | None, where: str) -> Narrowing:
     if validator is None:
         return Narrowing()
     held: Any = validator
-    name = type(validator).__name__.strip("_")
+    is_of_attrs = type(validator).__module__.startswith("attr.")
+    name = type(validator).__name__.strip("_") if is_of_attrs else ""
     if name == "AndValidator":
         return reduce(_both, (narrowing_of(each, where) for each in held._validators))
     if name == "OptionalValidator":

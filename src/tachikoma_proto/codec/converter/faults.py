@@ -450,7 +450,10 @@ def _validate_field(
 ) -> None:
     if attribute.validator is None:
         return
+    value = getattr(instance, attribute.name)
     try:
-        attribute.validator(instance, attribute, getattr(instance, attribute.name))
+        attribute.validator(instance, attribute, value)
     except Exception:  # noqa: BLE001 - as above
-        faults.add(path + step_of(attribute.name), "a value that its validator accepts")
+        from tachikoma_proto.declare.narrowing import expected_by
+
+        faults.add(path + step_of(attribute.name), expected_by(attribute.validator, value))
