@@ -115,7 +115,7 @@ async def measure(url: str) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure, and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("url", help="redis://…, rediss://…, nats://… or tls://…")
     parser.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -114,9 +114,9 @@ def _faults(found: object, wanted: Any, path: str, *, typed: bool) -> Iterator[s
         return
     expected: Any = wanted
     if typed and path.rpartition(".")[2] in _UUIDS:
-        expected = UUID(wanted)
+        expected = UUID(str(wanted))
     elif typed and path == "$.timestamp":
-        expected = datetime.fromisoformat(wanted)
+        expected = datetime.fromisoformat(str(wanted))
     elif isinstance(wanted, list):
         found = list(found) if isinstance(found, (list, tuple)) else found
     if type(found) is not type(expected) or found != expected:

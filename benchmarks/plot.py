@@ -76,7 +76,7 @@ def _arranged(rows: list[Row]) -> list[list[Row | None]]:
         if row.direction == "memory":
             free = next((line for line in grid if None in line), None)
             if free is None:
-                free = [None] * _COLUMNS
+                free = list[Row | None]([None] * _COLUMNS)
                 grid.append(free)
             free[free.index(None)] = row
     return grid

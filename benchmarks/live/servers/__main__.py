@@ -20,6 +20,7 @@ from benchmarks.live.servers import (
     PYDANTIC,
     own_name,
 )
+from tachikoma_proto.server.serving import Backend
 
 
 def main(name: str) -> None:
@@ -35,7 +36,7 @@ def main(name: str) -> None:
 
 
 async def _serve(name: str, listening: socket.socket) -> None:
-    ours = {
+    ours: dict[str, tuple[Backend, str]] = {
         own_name(backend, handler): (backend, handler)
         for backend in BACKENDS
         for handler in HANDLERS
