@@ -242,6 +242,9 @@ class BrokerDriver:
                     self._is_immediate = True
                     return
                 error = await self._until_broken(receiving)
+            except asyncio.CancelledError:
+                await self._disconnect()  # not later: the event loop may end without close()
+                raise
             except Exception as failure:  # noqa: BLE001 - whatever a broker raises; logged below
                 error = failure
             await self._disconnect()
