@@ -221,6 +221,18 @@ for (const _ of [mine, theirs]) {
 }
 await isReady(10);
 
+// A server that says it is too much is asked once more over the same connection.
+await cut();
+first = await asked();
+assert.deepEqual(first["payload"].since, at(9));
+refuse(first, "rate_limited");
+const again = await asked();
+assert.deepEqual(again["payload"], first["payload"]);
+acknowledge(again, at(9), true);
+acknowledge(await asked(), at(9), true);
+await isReady(11);
+assert.deepEqual(lost.at(-1), []);
+
 client.close();
 server.close();
 clearTimeout(patience);

@@ -394,9 +394,7 @@ export class Client {
 
   async #reconnect(): Promise<void> {
     for (let attempt = 1; this.#state.status !== "closed"; attempt += 1) {
-      const { backoff = 500, maxBackoff = 30_000 } = this.#options;
-      const longest = Math.min(maxBackoff, backoff * 2 ** Math.min(attempt - 1, 30));
-      await this.#sleep(longest * (0.5 + Math.random() / 2));
+      await this.#backOff(attempt);
       if (this.#isClosed()) return;
       this.#held = { frames: [], positions: [], dropped: new Map() };
       try {
@@ -424,9 +422,12 @@ export class Client {
     return this.#state.status === "closed";
   }
 
-  #sleep(milliseconds: number): Promise<void> {
+  /** Waits before an attempt, longer each time. */
+  #backOff(attempt: number): Promise<void> {
+    const { backoff = 500, maxBackoff = 30_000 } = this.#options;
+    const longest = Math.min(maxBackoff, backoff * 2 ** Math.min(attempt - 1, 30));
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
+      const timer = setTimeout(resolve, longest * (0.5 + Math.random() / 2));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -443,7 +444,7 @@ export class Client {
     for (const [topic, entry] of topics) {
       try {
         // All events of a log need positions where one topic resumes: they are put in order.
-        const isRecovered = await this.#announce(topic, entry, logs.has(logOf(topic)), true);
+        const isRecovered = await this.#announceAgain(topic, entry, logs.has(logOf(topic)));
         if (!isRecovered) lost.push(topic);
       } catch (error) {
         if (!(error instanceof RemoteError)) throw error;
@@ -456,6 +457,18 @@ export class Client {
       if (dropped?.has(logOf(topic)) && !lost.includes(topic)) lost.push(topic);
     }
     return lost;
+  }
+
+  /** Subscribes over a new connection, and again after a while where that is too much at once. */
+  async #announceAgain(topic: string, entry: Topic, asksPositions: boolean): Promise<boolean> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#announce(topic, entry, asksPositions, true);
+      } catch (error) {
+        if (!(error instanceof RemoteError) || error.code !== "rate_limited") throw error;
+      }
+      await this.#backOff(attempt);
+    }
   }
 
   /** Subscribes on the wire, with filters that cover all who read; tells whether nothing was missed. */
