@@ -141,3 +141,13 @@ def test_many_unknown_keys_are_told_apart() -> None:
             assert pair.check("client", text) == verdict
             text = f'{{"type":"ping","payload":{{"in":{{{keys}{extra}}}}}}}'
             assert pair.check("client", text) == verdict
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**64), -3 * 2**64, -(2**128)])
+def test_a_multiple_of_what_64_bits_hold_is_read_as_an_integer(number: int) -> None:
+    text = (
+        '{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","type":"error",'
+        '"timestamp":"2026-01-02T03:04:05Z","payload":{"code":"a","message":"b",'
+        f'"details":{{"a":{number}}}}}}}'
+    )
+    assert Pair().check("server", text) == "yes"

@@ -87,7 +87,8 @@ PyObject *
 number_as_object(Reader *reader, const Number *number)
 {
     PyObject *made;
-    if (number->is_integer && !(number->is_negative && number->digits == 0)) {
+    bool is_negative_zero = number->is_negative && number->is_exact && number->digits == 0;
+    if (number->is_integer && !is_negative_zero) {
         if (!number->is_exact) {
             return parse_integer(reader, number);
         }
