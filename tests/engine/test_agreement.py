@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from support.conformance import VECTORS
 
@@ -151,3 +152,19 @@ def test_a_multiple_of_what_64_bits_hold_is_read_as_an_integer(number: int) -> N
         f'"details":{{"a":{number}}}}}}}'
     )
     assert Pair().check("server", text) == "yes"
+
+
+@pytest.mark.parametrize("tag", ['a"b', "a\\b", "a\\"], ids=["quote", "backslash", "end"])
+def test_a_tag_is_read_as_json(tag: str) -> None:
+    category = tp.Category("odd")
+
+    @category.command("go", tag=tag)
+    @attrs.frozen(kw_only=True)
+    class Go(tp.Command[tp.AckResponse]):
+        pass
+
+    pair = Pair(tp.Registry([category]))
+    for written in (f'"{tag}"', json.dumps(tag)):
+        payload = f'{{"category":"odd","command":{written}}}'
+        pair.check("client", f'{{"type":"go","payload":{payload}}}')
+    assert pair.whole.decode_command(pair.whole.encode(Go())).payload == Go()

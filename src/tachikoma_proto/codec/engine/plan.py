@@ -212,7 +212,9 @@ class _Planner:
         tags = {} if spec is None else spec.tags
         fields = self._registry.records[cls]
         names = tuple(field.name for field in fields)
-        if len(tags) + len(fields) > MAX_MEMBERS:
+        # The engine compares a tag with the frame as it stands, without looking for escapes.
+        is_escaped = any(_quote(tag) != f'"{tag}"' for tag in tags.values())
+        if is_escaped or len(tags) + len(fields) > MAX_MEMBERS:
             return cls, False, None, "", names
         attributes = attrs.fields_dict(cls)
         members = [_member(name, _Member.TAG, ("text",), tag) for name, tag in tags.items()]

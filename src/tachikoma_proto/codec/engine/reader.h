@@ -47,7 +47,7 @@ read_key(Reader *reader, const Record *record, int next, Span *key)
     return read_odd_key(reader, record, key);
 }
 
-/* Go over a tag, which must be what it has to be. */
+/* Go over a tag, which must be what it has to be. It has no character that JSON escapes. */
 static inline bool
 check_tag(Reader *reader, const char *tag, Py_ssize_t size)
 {
