@@ -328,16 +328,29 @@ make_envelope(Reader *reader, Frame *frame, Py_ssize_t base)
     return make_instance(reader, envelope, base);
 }
 
+/* The places of the fields of UnknownEvent, of which the tags have the same names. */
+enum { UNKNOWN_TYPE, UNKNOWN_CATEGORY, UNKNOWN_EVENT, UNKNOWN_MEMBERS, UNKNOWN_COUNT };
+
+/* Get what a dict of JSON has for the name of a member; it is borrowed. Text is compared with text,
+   which cannot fail. */
+static PyObject *
+item_of(PyObject *dict, const Member *member)
+{
+    return PyDict_GetItemWithError(dict, member->name);
+}
+
 /* Find in the payload of an unknown event what it is; the objects are borrowed. */
 static bool
 read_unknown_tags(Reader *reader, const Frame *frame, PyObject *category, PyObject **tag)
 {
-    PyObject *payload = PyDict_GetItemString(frame->members, "payload");
+    const Side *side = frame->side;
+    const Member *fields = reader->engine->unknown_event->members;
+    PyObject *payload = item_of(frame->members, &side->envelope->members[side->payload_place]);
     if (payload == NULL || !PyDict_CheckExact(payload)) {
         return refused(reader);
     }
-    PyObject *said = PyDict_GetItemString(payload, "category");
-    *tag = PyDict_GetItemString(payload, "event");
+    PyObject *said = item_of(payload, &fields[UNKNOWN_CATEGORY]);
+    *tag = item_of(payload, &fields[UNKNOWN_EVENT]);
     if (*tag == NULL || !PyUnicode_CheckExact(*tag)) {
         return refused(reader);
     }
@@ -362,14 +375,15 @@ make_unknown_event(Reader *reader, const Frame *frame)
         Py_DECREF(category);
         return NULL;
     }
-    if (!reserve_items(reader, 4)) {
+    if (!reserve_items(reader, UNKNOWN_COUNT)) {
         Py_DECREF(category);
         return NULL;
     }
-    reader->items[reader->count++] = Py_NewRef(frame->type);
-    reader->items[reader->count++] = category;
-    reader->items[reader->count++] = Py_NewRef(tag);
-    reader->items[reader->count++] = Py_NewRef(frame->members);
+    reader->items[base + UNKNOWN_TYPE] = Py_NewRef(frame->type);
+    reader->items[base + UNKNOWN_CATEGORY] = category;
+    reader->items[base + UNKNOWN_EVENT] = Py_NewRef(tag);
+    reader->items[base + UNKNOWN_MEMBERS] = Py_NewRef(frame->members);
+    reader->count += UNKNOWN_COUNT;
     return make_instance(reader, reader->engine->unknown_event, base);
 }
 
