@@ -78,6 +78,15 @@ def test_a_view_that_was_released_is_the_callers_mistake(pair: Pair) -> None:
         pair.whole.decode_command(view)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="gone since Python 3.12")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_string_of_the_old_kind_has_a_size() -> None:
+    testcapi = pytest.importorskip("_testcapi")
+    for text in (PING, '{"type":"ping","a":"ビ"}'):
+        for limit in (len(text.encode()) - 1, len(text.encode())):
+            Pair(max_size=limit).check("client", testcapi.unicode_legacy_string(text))
+
+
 def test_messages_that_are_none(pair: Pair) -> None:
     oddities: list[Any] = [None, 3, "text", tp.Ping, object()]
     for odd in oddities:

@@ -533,14 +533,14 @@ read_utf8_frame(Engine *engine, const Side *side, const char *text, Py_ssize_t s
 static PyObject *
 read_str_frame(Engine *engine, const Side *side, PyObject *frame)
 {
-    if (PyUnicode_GET_LENGTH(frame) > engine->max_size) {
-        return answer(engine, UNSURE);
-    }
 #if PY_VERSION_HEX < 0x030C0000
     if (PyUnicode_READY(frame) < 0) {
         return NULL;
     }
 #endif
+    if (PyUnicode_GET_LENGTH(frame) > engine->max_size) {
+        return answer(engine, UNSURE);
+    }
     if (PyUnicode_IS_ASCII(frame)) {
         return read_utf8_frame(engine, side, (const char *)PyUnicode_1BYTE_DATA(frame),
                                PyUnicode_GET_LENGTH(frame));
