@@ -106,6 +106,8 @@ def test_arguments_of_encode(pair: Pair) -> None:
         encode(tp.AckResponse.ok(), MISSION)
     with pytest.raises(TypeError):
         encode(tp.AckResponse.ok(), other=MISSION)
+    with pytest.raises(TypeError):
+        encode(tp.AckResponse.ok(), payload=tp.AckResponse.ok())
     text = encode(payload=tp.AckResponse.ok(), reply_to=MISSION, id=MISSION)
     assert text.count(str(MISSION)) == 2
 

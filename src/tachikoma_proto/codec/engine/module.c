@@ -176,7 +176,8 @@ engine_encode(Engine *self, PyObject *const *args, Py_ssize_t count, PyObject *n
     for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
         int place = find_keyword(name);
-        if (place == 0 && PyUnicode_CompareWithASCIIString(name, "payload") != 0) {
+        bool is_payload = place == 0 && PyUnicode_CompareWithASCIIString(name, "payload") == 0;
+        if (place == 0 && (!is_payload || count > 0)) {
             PyErr_Format(PyExc_TypeError, "encode() got an unexpected keyword argument %R", name);
             return NULL;
         }
