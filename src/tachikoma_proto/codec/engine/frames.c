@@ -314,8 +314,7 @@ make_envelope(Reader *reader, Frame *frame, Py_ssize_t base)
             return NULL;
         }
         if (is_bare) { /* the class makes an id and a time, or leaves them out */
-            PyObject *made = call_class(reader, envelope, base);
-            return made;
+            return call_class(reader, envelope, base);
         }
         if (!frame->side->keeps_unknown) {
             return refuse(reader); /* a client's keepalive is one only where it is bare */

@@ -28,7 +28,7 @@ is_key(const Reader *reader, const Member *member)
         return false;
     }
     return size <= 8 || (load_8(at + size - 8) == member->tail &&
-                         (size <= 16 || memcmp(at + 8, key_of(member) + 8, size - 16) == 0));
+                         (size <= 16 || memcmp(at + 8, key_of(member) + 8, (size_t)size - 16) == 0));
 }
 
 /* Read a key and the colon behind it; tell which member of a record it names. The one that is

@@ -202,14 +202,14 @@ take_run(int kind, const void *data, Py_ssize_t at, char *to)
         store_16(to, a);
         return count_before(a);
     }
-    __m128i b = load_16(from + 16), above, low = _mm_set1_epi16(0x7F);
+    __m128i b = load_16(from + 16), ascii, low = _mm_set1_epi16(0x7F);
     if (kind == PyUnicode_2BYTE_KIND) {
-        above = _mm_packs_epi16(_mm_cmpeq_epi16(_mm_andnot_si128(low, a), zero),
+        ascii = _mm_packs_epi16(_mm_cmpeq_epi16(_mm_andnot_si128(low, a), zero),
                                 _mm_cmpeq_epi16(_mm_andnot_si128(low, b), zero));
     }
     else {
         __m128i c = load_16(from + 32), d = load_16(from + 48), wide = _mm_set1_epi32(0x7F);
-        above = _mm_packs_epi16(
+        ascii = _mm_packs_epi16(
             _mm_packs_epi32(_mm_cmpeq_epi32(_mm_andnot_si128(wide, a), zero),
                             _mm_cmpeq_epi32(_mm_andnot_si128(wide, b), zero)),
             _mm_packs_epi32(_mm_cmpeq_epi32(_mm_andnot_si128(wide, c), zero),
@@ -218,7 +218,7 @@ take_run(int kind, const void *data, Py_ssize_t at, char *to)
         b = _mm_packs_epi32(_mm_and_si128(c, wide), _mm_and_si128(d, wide));
     }
     store_16(to, _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low)));
-    int others = ~_mm_movemask_epi8(above) & 0xFFFF;
+    int others = ~_mm_movemask_epi8(ascii) & 0xFFFF;
     return others == 0 ? RUN : lowest_bit((unsigned)others);
 }
 

@@ -55,7 +55,8 @@ measure(Extent *extent, uint64_t bytes)
     }
 }
 
-/* Take some bytes of a run into account, counted from its beginning. */
+/* Take some bytes of a run into account, counted from its beginning: all eight of an integer, but
+   where the first byte is the lowest, as it is wherever fewer are counted. */
 static inline void
 measure_run(Extent *extent, const char *at, int count)
 {

@@ -950,7 +950,7 @@ write_message_frame(Engine *engine, PyObject *message)
             }
         }
         else {
-                    is_written = write_envelope(&writer, envelope, message, outgoing);
+            is_written = write_envelope(&writer, envelope, message, outgoing);
         }
         return finish_writer(&writer, is_written);
     }
