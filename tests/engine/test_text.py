@@ -1,7 +1,11 @@
 """Text at every place of a run: the engine takes many bytes at a time, and must not miss one."""
 
+import json
 from collections.abc import Iterator
+from typing import Literal
+from uuid import UUID
 
+import attrs
 import pytest
 
 import tachikoma_proto as tp
@@ -133,3 +137,43 @@ def test_members_are_found_in_any_order_and_form(pair: Pair) -> None:
             assert pair.check("server", head + escaped + tail) == "yes"
             repeated = text + r',"\u006cevel":"info"'
             assert pair.check("server", head + repeated + tail) == "refused"
+
+
+def test_names_and_values_of_any_script_are_read_and_written() -> None:
+    category = tp.Category("size")
+
+    @category.response("size_result")
+    @attrs.frozen(kw_only=True)
+    class SizeResponse(tp.Response):
+        größe: Literal["groß", "большой", "大きい", "plain"]
+        имя: str
+        名前: str | None = None
+        marks: frozenset[str] = frozenset()
+
+    pair = Pair(tp.Registry([category]))
+    for size in ("groß", "большой", "大きい", "plain"):
+        for name in ("a", "ä", "я", "🚀", 'a"b', "я\n" * 20, "🚀\x1f" * 20):
+            for other in (None, "ö", "名前"):
+                for marks in ((), ("b", "a"), ("ö", "名")):
+                    made = SizeResponse(
+                        größe=size,  # type: ignore[arg-type]
+                        имя=name,
+                        名前=other,
+                        marks=frozenset(marks),
+                    )
+                    text = pair.whole.encode(made, reply_to=UUID(int=1))
+                    assert pair.check("server", text) == "yes"
+                    assert pair.check("server", text.encode()) == "yes"
+
+
+@pytest.mark.parametrize("text", ["a" * 50, "ä" * 50, "ビ" * 50, "🚀" * 50, '"\n\x00я'], ids=ascii)
+def test_what_is_written_may_have_the_largest_size_and_no_more(text: str) -> None:
+    message = tp.Codec().decode_server_message(FRAME % json.dumps(text, ensure_ascii=False)[1:-1])
+    size = len(tp.Codec(accelerated=False).encode_message(message).encode())
+    for limit in range(size - 5, size + 5):
+        codec = tp.Codec(max_size=limit)
+        if limit >= size:
+            assert len(codec.encode_message(message).encode()) == size
+        else:
+            with pytest.raises(tp.EncodeError):
+                codec.encode_message(message)

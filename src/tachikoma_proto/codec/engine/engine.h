@@ -35,9 +35,17 @@ enum { MAX_DEPTH = 128 };
 /* How many members a record may have, tags included: one bit for each. */
 enum { MAX_MEMBERS = 64 };
 
-/* How many bytes lie behind a text of the plan that is written, so that it can be copied by pieces
-   of so many. */
+/* ---- Texts that the plan brings into frames ---- */
+
+/* How many bytes lie behind such a text, so that it can be copied by pieces of so many. */
 enum { PADDING = 16 };
+
+typedef struct {
+    const char *at; /* a byte a character */
+    Py_ssize_t size;
+    bool is_ascii;
+    PyObject *wide; /* the text itself, where a byte does not hold each of its characters */
+} Planned;
 
 /* ---- Tables: from text to whatever belongs to it ---- */
 
@@ -96,8 +104,7 @@ typedef struct {
 typedef struct {
     PyObject *wire;   /* str or int */
     PyObject *value;  /* what stands for it in Python */
-    const char *text; /* how it is written */
-    Py_ssize_t size;
+    Planned text; /* how it is written */
 } ChoiceMember;
 
 typedef struct {
@@ -150,28 +157,16 @@ typedef struct {
     Role role;           /* in an envelope */
     Py_ssize_t offset;   /* of the slot that holds it; 0 where it has to be asked for */
     PyObject *fallback;  /* the default, or what makes it */
-    const char *prefix;  /* what stands before the value where it is written: ,"name": */
-    Py_ssize_t prefix_size;
-    uint64_t head;       /* the first eight bytes of "name": as they lie in memory, then zeros */
+    const char *key;     /* what a frame without white space has for its name: "name": */
+    Py_ssize_t key_size;
+    uint64_t head;       /* the first eight bytes of that as they lie in memory, then zeros */
     uint64_t head_mask;  /* the bits of it that count */
     uint64_t tail;       /* the last eight bytes, if there are more than that */
+    Planned prefix;      /* what stands before the value where it is written: ,"name": */
     const char *tag;
     Py_ssize_t tag_size;
     Shape shape;
 } Member;
-
-/* What a frame without white space has for a member's name: "name": */
-static inline const char *
-key_of(const Member *member)
-{
-    return member->prefix + 1;
-}
-
-static inline Py_ssize_t
-key_size(const Member *member)
-{
-    return member->prefix_size - 1;
-}
 
 struct Record {
     PyTypeObject *cls;
@@ -182,8 +177,7 @@ struct Record {
     int tag_count; /* the tags are the first members */
     uint64_t required; /* a bit for each member that must be there */
     Member *members;
-    const char *opening; /* how its text begins: the brace and the tags */
-    Py_ssize_t opening_size;
+    Planned opening; /* how its text begins: the brace and the tags */
     PyObject *keywords; /* the names of its fields */
 };
 
@@ -223,8 +217,7 @@ typedef struct {
     PyTypeObject *cls;
     const Record *record;
     PyObject *type;
-    const char *quoted; /* the type as a JSON string */
-    Py_ssize_t quoted_size;
+    Planned quoted; /* the type as a JSON string */
     int envelopes;     /* which may carry it */
     bool is_command;   /* sent by a client */
     bool is_keepalive; /* written bare */
@@ -243,7 +236,6 @@ typedef struct {
     Block *blocks;  /* the memory of the structures */
     Py_ssize_t max_size;
     bool forbids_unknown;
-    bool has_ascii_names; /* whatever the plan itself brings into a frame is ASCII */
 
     Record *records;
     Py_ssize_t record_count;
@@ -348,17 +340,30 @@ raised(Reader *reader)
 
 /* ---- Writing ---- */
 
-/* Text that is being written: a byte a character as long as none needs more (then the string that
-   comes out is a copy of it), else UTF-8. */
+enum { LOCAL_WIDE = 4 };
+
+/* Text that comes in where a byte does not hold a character. */
+typedef struct {
+    Py_ssize_t at; /* how many bytes were written before it */
+    PyObject *text;
+    Py_ssize_t start; /* of what is written of it */
+    Py_ssize_t length; /* of that, once it is escaped */
+} WideText;
+
+/* Text that is being written: a byte a character, and the wide text between them. */
 typedef struct {
     Engine *engine;
     char *data;
     Py_ssize_t size;
     Py_ssize_t capacity;
     int depth;
-    bool is_ascii; /* there is nothing but ASCII so far */
-    bool is_utf8;
+    bool is_ascii; /* there is nothing but ASCII in the bytes so far */
     Verdict verdict;
+    Py_ssize_t wide_count;
+    Py_ssize_t wide_capacity;
+    Py_ssize_t wide_length; /* in characters, together */
+    WideText *wide;
+    WideText local_wide[LOCAL_WIDE];
     char local[1024];
 } Writer;
 
@@ -370,6 +375,7 @@ doubt(Writer *writer)
 }
 
 bool grow(Writer *writer, Py_ssize_t size);
+bool write_wide_planned(Writer *writer, PyObject *text, Py_ssize_t start);
 
 /* Make sure that some bytes have room. */
 static inline bool
@@ -396,18 +402,23 @@ write_bytes(Writer *writer, const char *text, Py_ssize_t size)
     return true;
 }
 
-/* Write text of the plan, behind which there are more bytes that may be read. */
+/* Write text of the plan from one of its first characters on. */
 static inline bool
-write_planned(Writer *writer, const char *text, Py_ssize_t size)
+write_planned(Writer *writer, const Planned *text, int start)
 {
+    if (text->wide != NULL) {
+        return write_wide_planned(writer, text->wide, start);
+    }
+    Py_ssize_t size = text->size - start;
     if (!reserve(writer, size + PADDING)) {
         return false;
     }
     char *to = writer->data + writer->size;
     for (Py_ssize_t i = 0; i < size; i += PADDING) {
-        memcpy(to + i, text + i, PADDING);
+        memcpy(to + i, text->at + start + i, PADDING);
     }
     writer->size += size;
+    writer->is_ascii = writer->is_ascii && text->is_ascii;
     return true;
 }
 
@@ -489,6 +500,12 @@ void drop_items(Reader *reader, Py_ssize_t base);
 
 /* frames.c */
 PyObject *read_frame(Engine *engine, const Side *side, PyObject *frame);
+
+/* strings.c */
+bool write_text(Writer *writer, PyObject *value);
+PyObject *join_wide(const Writer *writer);
+Py_ssize_t size_of_wide(const Writer *writer);
+void release_wide(Writer *writer);
 
 /* writer.c */
 PyObject *write_payload_frame(Engine *engine, PyObject *payload, PyObject *reply_to, PyObject *id,

@@ -121,19 +121,27 @@ find_in_table(const Table *table, const char *text, Py_ssize_t size)
     return NULL;
 }
 
-/* Keep a text that is written into frames, with padding; false where there is no memory. */
+/* Keep a text that is written into frames; false, with an exception, where there is no memory. */
 static bool
-keep_text(Engine *engine, const char **text, Py_ssize_t size)
+keep_text(Engine *engine, PyObject *text, Planned *planned)
 {
-    char *copy = allocate(engine, (size_t)size + PADDING);
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyUnicode_READY(text) < 0) {
+        return false;
+    }
+#endif
+    if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+        planned->wide = text;
+        return true;
+    }
+    planned->size = PyUnicode_GET_LENGTH(text);
+    planned->is_ascii = PyUnicode_IS_ASCII(text);
+    char *copy = allocate(engine, (size_t)planned->size + PADDING);
     if (copy == NULL) {
         return false;
     }
-    memcpy(copy, *text, (size_t)size);
-    *text = copy;
-    for (Py_ssize_t i = 0; i < size; i++) {
-        engine->has_ascii_names = engine->has_ascii_names && (unsigned char)copy[i] < 0x80;
-    }
+    memcpy(copy, PyUnicode_1BYTE_DATA(text), (size_t)planned->size);
+    planned->at = copy;
     return true;
 }
 
@@ -196,20 +204,19 @@ compile_choice(Engine *engine, PyObject *given, Shape *shape)
     }
     for (Py_ssize_t i = 0; i < choice->count; i++) {
         ChoiceMember *member = &choice->members[i];
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(members, i), "OOs#", &member->wire, &member->value,
-                              &member->text, &member->size)) {
-            return false;
-        }
-        if (!keep_text(engine, &member->text, member->size)) {
+        PyObject *text;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(members, i), "OOU", &member->wire, &member->value,
+                              &text) ||
+            !keep_text(engine, text, &member->text)) {
             return false;
         }
         if (PyUnicode_CheckExact(member->wire)) {
             Py_ssize_t size;
-            const char *text = PyUnicode_AsUTF8AndSize(member->wire, &size);
-            if (text == NULL) {
+            const char *wire = PyUnicode_AsUTF8AndSize(member->wire, &size);
+            if (wire == NULL) {
                 return false;
             }
-            put_into_table(&choice->by_text, text, size, member);
+            put_into_table(&choice->by_text, wire, size, member);
         }
     }
     return true;
@@ -367,29 +374,40 @@ slot_offset(PyTypeObject *cls, PyObject *name)
     return 0;
 }
 
+/* Find what a frame without white space has for the name of a member, which is in its prefix. */
+static bool
+compile_key(Member *member, PyObject *prefix)
+{
+    const char *text = PyUnicode_AsUTF8AndSize(prefix, &member->key_size);
+    if (text == NULL) {
+        return false;
+    }
+    if (member->key_size < 4 || text[0] != ',') {
+        PyErr_SetString(PyExc_ValueError, "a prefix has a comma, a name, and a colon");
+        return false;
+    }
+    member->key = text + 1;
+    member->key_size--;
+    size_t size = member->key_size < 8 ? (size_t)member->key_size : 8;
+    memcpy(&member->head, member->key, size);
+    memset(&member->head_mask, 0xFF, size);
+    if (member->key_size > 8) {
+        member->tail = load_8(member->key + member->key_size - 8);
+    }
+    return true;
+}
+
 /* Compile a member: (name, kind, role, shape, default, prefix). */
 static bool
 compile_member(Engine *engine, const Record *record, PyObject *given, Member *member,
                bool has_slots)
 {
-    PyObject *shape;
+    PyObject *shape, *prefix;
     int kind, role;
-    if (!PyArg_ParseTuple(given, "UiiOOs#", &member->name, &kind, &role, &shape,
-                          &member->fallback, &member->prefix, &member->prefix_size)) {
+    if (!PyArg_ParseTuple(given, "UiiOOU", &member->name, &kind, &role, &shape, &member->fallback,
+                          &prefix) ||
+        !keep_text(engine, prefix, &member->prefix) || !compile_key(member, prefix)) {
         return false;
-    }
-    if (member->prefix_size < 4 || member->prefix[0] != ',') {
-        PyErr_SetString(PyExc_ValueError, "a prefix has a comma, a name, and a colon");
-        return false;
-    }
-    if (!keep_text(engine, &member->prefix, member->prefix_size)) {
-        return false;
-    }
-    size_t size = (size_t)key_size(member);
-    memcpy(&member->head, key_of(member), size < 8 ? size : 8);
-    memset(&member->head_mask, 0xFF, size < 8 ? size : 8);
-    if (size > 8) {
-        member->tail = load_8(key_of(member) + size - 8);
     }
     if (kind < MEMBER_TAG || kind > MEMBER_CONVERTED || role < ROLE_NONE || role > ROLE_PAYLOAD) {
         PyErr_SetString(PyExc_ValueError, "no such kind of member");
@@ -423,11 +441,10 @@ is_plain_class(const PyTypeObject *cls)
 static bool
 compile_record(Engine *engine, PyObject *given, Record *record)
 {
-    PyObject *members;
+    PyObject *members, *opening;
     int is_direct;
-    if (!PyArg_ParseTuple(given, "O!pOs#O!", &PyType_Type, &record->cls, &is_direct, &members,
-                          &record->opening, &record->opening_size, &PyTuple_Type,
-                          &record->keywords)) {
+    if (!PyArg_ParseTuple(given, "O!pOUO!", &PyType_Type, &record->cls, &is_direct, &members,
+                          &opening, &PyTuple_Type, &record->keywords)) {
         return false;
     }
     record->is_unsure = members == Py_None;
@@ -438,7 +455,7 @@ compile_record(Engine *engine, PyObject *given, Record *record)
         PyErr_SetString(PyExc_TypeError, "members are a tuple, or None");
         return false;
     }
-    if (!keep_text(engine, &record->opening, record->opening_size)) {
+    if (!keep_text(engine, opening, &record->opening)) {
         return false;
     }
     Py_ssize_t count = PyTuple_GET_SIZE(members);
@@ -644,16 +661,14 @@ compile_outgoing(Engine *engine, PyObject *given)
         Outgoing one = {0};
         Py_ssize_t index;
         int is_command, is_keepalive;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(given, i), "nUs#ipp", &index, &one.type,
-                              &one.quoted, &one.quoted_size, &one.envelopes, &is_command,
-                              &is_keepalive)) {
+        PyObject *quoted;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(given, i), "nUUipp", &index, &one.type, &quoted,
+                              &one.envelopes, &is_command, &is_keepalive) ||
+            !keep_text(engine, quoted, &one.quoted)) {
             return false;
         }
         one.record = record_at(engine, index);
         if (one.record == NULL) {
-            return false;
-        }
-        if (!keep_text(engine, &one.quoted, one.quoted_size)) {
             return false;
         }
         one.cls = one.record->cls;
@@ -719,7 +734,6 @@ compile_plan(Engine *engine, PyObject *plan)
 {
     PyObject *records, *client, *server, *outgoing, *envelopes, *uuid;
     engine->plan = Py_NewRef(plan);
-    engine->has_ascii_names = true;
     return PyArg_ParseTuple(plan, "O!O!O!O!O!O!(OOOO!O!UUOOO)", &PyTuple_Type, &records,
                             &PyTuple_Type, &client, &PyTuple_Type, &server, &PyTuple_Type,
                             &outgoing, &PyTuple_Type, &envelopes, &PyTuple_Type, &uuid,

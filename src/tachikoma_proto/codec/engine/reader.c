@@ -397,8 +397,8 @@ search_member(const Record *record, const Span *key)
 {
     for (int i = 0; i < record->count; i++) {
         const Member *member = &record->members[i];
-        if (key_size(member) == key->size + 3 && /* quotes and a colon */
-            memcmp(key_of(member) + 1, key->start, (size_t)key->size) == 0) {
+        if (member->key_size == key->size + 3 && /* quotes and a colon */
+            memcmp(member->key + 1, key->start, (size_t)key->size) == 0) {
             return i;
         }
     }

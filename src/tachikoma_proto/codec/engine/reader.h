@@ -22,13 +22,13 @@ static inline bool
 is_key(const Reader *reader, const Member *member)
 {
     const char *at = reader->at;
-    Py_ssize_t size = key_size(member);
+    Py_ssize_t size = member->key_size;
     Py_ssize_t left = reader->end - at;
     if (left < 8 || left < size || (load_8(at) & member->head_mask) != member->head) {
         return false;
     }
     return size <= 8 || (load_8(at + size - 8) == member->tail &&
-                         (size <= 16 || memcmp(at + 8, key_of(member) + 8, (size_t)size - 16) == 0));
+                         (size <= 16 || memcmp(at + 8, member->key + 8, (size_t)size - 16) == 0));
 }
 
 /* Read a key and the colon behind it; tell which member of a record it names. The one that is
@@ -39,7 +39,7 @@ read_key(Reader *reader, const Record *record, int next, Span *key)
     for (int step = 0, i = next; step < record->count; step++, i++) {
         i = i < record->count ? i : 0;
         if (is_key(reader, &record->members[i])) {
-            reader->at += key_size(&record->members[i]);
+            reader->at += record->members[i].key_size;
             skip_space(reader);
             return i;
         }

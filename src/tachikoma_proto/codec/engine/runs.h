@@ -169,6 +169,74 @@ ascii_before(const char *at)
     return count_before(load_16(at));
 }
 
+/* Take eight characters of two bytes, or four of four, as such of one byte that stand in two or
+   four: 0xFF for what is more. Mark the surrogates among them. */
+static inline __m128i
+narrow_2(__m128i wide, __m128i *surrogates)
+{
+    const __m128i low = _mm_set1_epi16(0xFF), half = _mm_set1_epi16((short)0xF800);
+    __m128i fits = _mm_cmpeq_epi16(_mm_andnot_si128(low, wide), _mm_setzero_si128());
+    __m128i is_surrogate =
+        _mm_cmpeq_epi16(_mm_and_si128(wide, half), _mm_set1_epi16((short)0xD800));
+    *surrogates = _mm_or_si128(*surrogates, is_surrogate);
+    return _mm_or_si128(_mm_and_si128(wide, low), _mm_andnot_si128(fits, low));
+}
+
+static inline __m128i
+narrow_4(__m128i wide, __m128i *surrogates)
+{
+    const __m128i low = _mm_set1_epi32(0xFF), half = _mm_set1_epi32((int)0xFFFFF800);
+    __m128i fits = _mm_cmpeq_epi32(_mm_andnot_si128(low, wide), _mm_setzero_si128());
+    __m128i is_surrogate = _mm_cmpeq_epi32(_mm_and_si128(wide, half), _mm_set1_epi32(0xD800));
+    *surrogates = _mm_or_si128(*surrogates, is_surrogate);
+    return _mm_or_si128(_mm_and_si128(wide, low), _mm_andnot_si128(fits, low));
+}
+
+/* Take a run of characters as bytes: 0xFF for what is more. Mark the surrogates among them. */
+static inline __m128i
+narrow_run(int kind, const void *data, Py_ssize_t at, __m128i *surrogates)
+{
+    const char *from = (const char *)data + at * kind;
+    if (kind == PyUnicode_1BYTE_KIND) {
+        return load_16(from);
+    }
+    if (kind == PyUnicode_2BYTE_KIND) {
+        return _mm_packus_epi16(narrow_2(load_16(from), surrogates),
+                                narrow_2(load_16(from + 16), surrogates));
+    }
+    return _mm_packus_epi16(_mm_packs_epi32(narrow_4(load_16(from), surrogates),
+                                            narrow_4(load_16(from + 16), surrogates)),
+                            _mm_packs_epi32(narrow_4(load_16(from + 32), surrogates),
+                                            narrow_4(load_16(from + 48), surrogates)));
+}
+
+/* Mark the quotes, backslashes and control characters of a run: a bit for each. */
+static inline unsigned
+escaped_in_run(int kind, const void *data, Py_ssize_t at)
+{
+    __m128i surrogates = _mm_setzero_si128();
+    return (unsigned)_mm_movemask_epi8(mark_stops(narrow_run(kind, data, at, &surrogates)));
+}
+
+/* Put eight characters of ASCII into a string of some kind. */
+static inline void
+put_eight(int kind, void *data, Py_ssize_t to, const char *at)
+{
+    char *out = (char *)data + to * kind;
+    __m128i zero = _mm_setzero_si128(), bytes = _mm_loadl_epi64((const __m128i *)at);
+    __m128i wide = _mm_unpacklo_epi8(bytes, zero);
+    if (kind == PyUnicode_1BYTE_KIND) {
+        memcpy(out, at, 8);
+    }
+    else if (kind == PyUnicode_2BYTE_KIND) {
+        store_16(out, wide);
+    }
+    else {
+        store_16(out, _mm_unpacklo_epi16(wide, zero));
+        store_16(out + 16, _mm_unpackhi_epi16(wide, zero));
+    }
+}
+
 /* Put a run of bytes into a string of some kind. */
 static inline void
 put_run(int kind, void *data, Py_ssize_t to, const char *at)
@@ -224,6 +292,26 @@ take_run(int kind, const void *data, Py_ssize_t at, char *to)
 
 #else
 
+static inline unsigned
+escaped_in_run(int kind, const void *data, Py_ssize_t at)
+{
+    unsigned marks = 0;
+    for (int i = 0; i < RUN; i++) {
+        Py_UCS4 character = PyUnicode_READ(kind, data, at + i);
+        unsigned is_marked = character < 0x20 || character == '"' || character == '\\';
+        marks |= is_marked << i;
+    }
+    return marks;
+}
+
+static inline void
+put_eight(int kind, void *data, Py_ssize_t to, const char *at)
+{
+    for (int i = 0; i < 8; i++) {
+        PyUnicode_WRITE(kind, data, to + i, (unsigned char)at[i]);
+    }
+}
+
 static inline int
 unescaped_before(const char *at)
 {
@@ -272,5 +360,18 @@ take_run(int kind, const void *data, Py_ssize_t at, char *to)
 }
 
 #endif
+
+/* Put a run of characters into a string of their kind, or of a wider one. */
+static inline void
+move_run(int kind, void *data, Py_ssize_t to, int from_kind, const void *from, Py_ssize_t at)
+{
+    if (kind == from_kind) {
+        memcpy((char *)data + to * kind, (const char *)from + at * kind, (size_t)(RUN * kind));
+        return;
+    }
+    for (int i = 0; i < RUN; i++) {
+        PyUnicode_WRITE(kind, data, to + i, PyUnicode_READ(from_kind, from, at + i));
+    }
+}
 
 #endif

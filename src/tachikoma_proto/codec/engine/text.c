@@ -65,6 +65,19 @@ resolve_unicode(const char *at, Py_UCS4 *character)
     return at + 6;
 }
 
+/* How characters are written that must be escaped, and zeros. */
+const char ESCAPES[128][8] = {
+    "\\u0000", "\\u0001", "\\u0002", "\\u0003",
+    "\\u0004", "\\u0005", "\\u0006", "\\u0007",
+    "\\b", "\\t", "\\n", "\\u000b",
+    "\\f", "\\r", "\\u000e", "\\u000f",
+    "\\u0010", "\\u0011", "\\u0012", "\\u0013",
+    "\\u0014", "\\u0015", "\\u0016", "\\u0017",
+    "\\u0018", "\\u0019", "\\u001a", "\\u001b",
+    "\\u001c", "\\u001d", "\\u001e", "\\u001f",
+    ['"'] = "\\\"", ['\\'] = "\\\\",
+};
+
 /* ---- From UTF-8 ---- */
 
 /* Take a character from UTF-8 that is known to be good; give what comes after it. */
@@ -166,30 +179,6 @@ size_of_utf8(const unsigned char *at)
 
 #ifdef HAS_SSE2
 
-/* Take runs into account of which nothing is known, as long as there is a whole one. */
-static const char *
-measure_runs(Extent *extent, const char *at, const char *end)
-{
-    const __m128i zero = _mm_setzero_si128(), one = _mm_set1_epi8(1);
-    __m128i most = zero, surplus = zero;
-    uint64_t sums[2];
-    unsigned char bytes[RUN], largest = 0;
-    for (; end - at >= RUN; at += RUN) {
-        __m128i run = load_16(at);
-        __m128i follows = _mm_cmplt_epi8(run, _mm_set1_epi8((char)0xC0));
-        most = _mm_max_epu8(most, run);
-        surplus = _mm_add_epi64(surplus, _mm_sad_epu8(_mm_and_si128(follows, one), zero));
-    }
-    memcpy(sums, &surplus, sizeof sums);
-    memcpy(bytes, &most, sizeof bytes);
-    for (int i = 0; i < RUN; i++) {
-        largest = bytes[i] > largest ? bytes[i] : largest;
-    }
-    extent->surplus += (Py_ssize_t)(sums[0] + sums[1]);
-    measure_largest(extent, largest);
-    return at;
-}
-
 /* Tell which bytes are larger than one that is not ASCII. */
 static inline int
 mask_above(__m128i bytes, unsigned char limit)
@@ -240,15 +229,6 @@ skip_good_runs(const char *at, const char *end)
 #else
 
 static const char *
-measure_runs(Extent *extent, const char *at, const char *end)
-{
-    for (; end - at >= RUN; at += RUN) {
-        measure_run(extent, at, RUN);
-    }
-    return at;
-}
-
-static const char *
 skip_good_runs(const char *at, const char *Py_UNUSED(end))
 {
     return at;
@@ -296,9 +276,8 @@ PyObject *
 text_of_utf8(const char *at, Py_ssize_t size)
 {
     Extent extent = {0};
-    const char *end = at + size;
-    for (const char *next = measure_runs(&extent, at, end); next < end; next++) {
-        measure(&extent, (unsigned char)*next);
+    for (Py_ssize_t i = 0; i < size; i++) {
+        measure(&extent, (unsigned char)at[i]);
     }
     return text_of_measured(at, size, &extent);
 }

@@ -33,6 +33,21 @@ simple_escape(char letter)
     return byte < 128 ? MEANINGS[byte] : 0;
 }
 
+extern const char ESCAPES[128][8];
+
+static inline bool
+is_escaped(Py_UCS4 character)
+{
+    return character < 0x20 || character == '"' || character == '\\';
+}
+
+/* Give the size of the escape of a character: a backslash and a letter, or `\u` and four digits. */
+static inline int
+size_of_escape(Py_UCS4 character)
+{
+    return ESCAPES[character][2] == '\0' ? 2 : 6;
+}
+
 /* How wide the characters of UTF-8 are, and how many bytes it has beyond one for each. */
 typedef struct {
     Py_ssize_t surplus;
@@ -64,15 +79,6 @@ measure_run(Extent *extent, const char *at, int count)
         uint64_t bytes = load_8(at + i);
         measure(extent, count - i < 8 ? bytes & ((UINT64_C(1) << 8 * (count - i)) - 1) : bytes);
     }
-}
-
-/* Take into account which is the largest byte. */
-static inline void
-measure_largest(Extent *extent, unsigned char byte)
-{
-    extent->high |= byte >= 0x80 ? 0x80 : 0;
-    extent->wide |= byte >= 0xC4 ? 0x80 : 0;
-    extent->widest |= byte >= 0xF0 ? 0x80 : 0;
 }
 
 /* Take a character into account that stands as an escape. */

@@ -48,247 +48,6 @@ grow(Writer *writer, Py_ssize_t size)
     return true;
 }
 
-/* ---- Text ---- */
-
-/* What stands for an ASCII character behind a backslash; 0 where nothing does. */
-static inline char
-escape_of(unsigned char character)
-{
-    switch (character) {
-    case '"':
-    case '\\':
-        return (char)character;
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return 0;
-    }
-}
-
-/* Put a character that must be escaped; there is room for six bytes. */
-static char *
-put_escape(char *to, unsigned char character)
-{
-    static const char HEX[] = "0123456789abcdef";
-    char letter = escape_of(character);
-    *to++ = '\\';
-    if (letter != 0) {
-        *to++ = letter;
-        return to;
-    }
-    memcpy(to, "u00", 3);
-    to[3] = HEX[character >> 4];
-    to[4] = HEX[character & 0xF];
-    return to + 5;
-}
-
-static inline bool
-is_escaped(Py_UCS4 character)
-{
-    return character < 0x20 || character == '"' || character == '\\';
-}
-
-/* Copy text of a byte a character, many of them at a time; false where something has to be
-   escaped. The last ones are taken together, whatever of them was copied before. */
-static inline bool
-copy_plain(char *to, const char *at, Py_ssize_t size)
-{
-    if (size >= RUN) {
-        for (Py_ssize_t i = 0; i < size - RUN; i += RUN) {
-            if (unescaped_before(at + i) < RUN) {
-                return false;
-            }
-            memcpy(to + i, at + i, RUN);
-        }
-        memcpy(to + size - RUN, at + size - RUN, RUN);
-        return unescaped_before(at + size - RUN) == RUN;
-    }
-    if (size >= 8) {
-        uint64_t first = load_8(at), last = load_8(at + size - 8);
-        memcpy(to, &first, 8);
-        memcpy(to + size - 8, &last, 8);
-        return (stops_in(first) | stops_in(last)) == 0;
-    }
-    if (size >= 4) {
-        uint32_t first = load_4(at), last = load_4(at + size - 4);
-        memcpy(to, &first, 4);
-        memcpy(to + size - 4, &last, 4);
-        return stops_in((uint64_t)first << 32 | last) == 0;
-    }
-    bool is_plain = true;
-    for (Py_ssize_t i = 0; i < size; i++) {
-        is_plain = is_plain && !is_escaped((unsigned char)at[i]);
-        to[i] = at[i];
-    }
-    return is_plain;
-}
-
-/* Put a character that is not plain ASCII. */
-static inline char *
-put_other(char *to, Py_UCS4 character, bool as_utf8)
-{
-    if (character < 0x80) {
-        return put_escape(to, (unsigned char)character);
-    }
-    if (as_utf8) {
-        return put_utf8(to, character);
-    }
-    *to++ = (char)character;
-    return to;
-}
-
-/* Write a portion of a string of some kind, which is a constant where this is called, as is
-   `as_utf8`; there is room for six bytes a character. False where there is a lone surrogate. */
-static inline bool
-write_portion(Writer *writer, int kind, bool as_utf8, const void *data, Py_ssize_t at,
-              Py_ssize_t stop)
-{
-    char *to = writer->data + writer->size;
-    while (at < stop) {
-        while (stop - at >= RUN) {
-            int ascii = take_run(kind, data, at, to);
-            int count = unescaped_before(to);
-            count = as_utf8 && ascii < count ? ascii : count;
-            to += count;
-            at += count;
-            if (count < RUN) {
-                break;
-            }
-        }
-        Py_UCS4 character = 0;
-        while (at < stop && (character = PyUnicode_READ(kind, data, at)) < 0x80 &&
-               !is_escaped(character)) {
-            *to++ = (char)character;
-            at++;
-        }
-        while (at < stop && ((character = PyUnicode_READ(kind, data, at)) >= 0x80 ||
-                             is_escaped(character))) {
-            if (is_surrogate(character)) {
-                writer->verdict = REFUSED;
-                return false;
-            }
-            to = put_other(to, character, as_utf8);
-            at++;
-        }
-    }
-    writer->size = to - writer->data;
-    return true;
-}
-
-/* Write text by portions: what has something to be escaped, or becomes UTF-8. */
-static bool
-write_by_portions(Writer *writer, PyObject *text)
-{
-    enum { PORTION = 256 };
-    const void *data = PyUnicode_DATA(text);
-    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
-    int kind = (int)PyUnicode_KIND(text);
-    for (Py_ssize_t at = 0; at < length; at += PORTION) {
-        Py_ssize_t stop = length - at > PORTION ? at + PORTION : length;
-        bool is_written;
-        /* Room for the rest, too, so that long text does not make the buffer grow by and by. */
-        Py_ssize_t rest = (length - stop) * (kind == PyUnicode_1BYTE_KIND ? 1 : 2);
-        if (!reserve(writer, 6 * (stop - at) + rest)) {
-            return false;
-        }
-        if (kind == PyUnicode_1BYTE_KIND) {
-            is_written =
-                writer->is_utf8
-                    ? write_portion(writer, PyUnicode_1BYTE_KIND, true, data, at, stop)
-                    : write_portion(writer, PyUnicode_1BYTE_KIND, false, data, at, stop);
-        }
-        else {
-            is_written =
-                kind == PyUnicode_2BYTE_KIND
-                    ? write_portion(writer, PyUnicode_2BYTE_KIND, true, data, at, stop)
-                    : write_portion(writer, PyUnicode_4BYTE_KIND, true, data, at, stop);
-        }
-        if (!is_written) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Count the bytes that take two in UTF-8. */
-static Py_ssize_t
-count_high(const Writer *writer)
-{
-    Py_ssize_t count = 0;
-    for (Py_ssize_t i = 0; i < writer->size && !writer->is_ascii; i++) {
-        count += (unsigned char)writer->data[i] >> 7;
-    }
-    return count;
-}
-
-/* Go over to UTF-8, since a character is to come that a byte does not hold. */
-static bool
-become_utf8(Writer *writer)
-{
-    Py_ssize_t more = count_high(writer);
-    if (!reserve(writer, more)) {
-        return false;
-    }
-    char *from = writer->data + writer->size;
-    char *to = from + more;
-    writer->size += more;
-    while (to > from) { /* from behind, so that nothing is overwritten that is still to be read */
-        unsigned char byte = (unsigned char)*--from;
-        if (byte < 0x80) {
-            *--to = (char)byte;
-        }
-        else {
-            *--to = (char)(0x80 | (byte & 0x3F));
-            *--to = (char)(0xC0 | byte >> 6);
-        }
-    }
-    writer->is_utf8 = true;
-    return true;
-}
-
-static bool
-write_text(Writer *writer, PyObject *value)
-{
-    if (!PyUnicode_CheckExact(value)) {
-        return doubt(writer);
-    }
-#if PY_VERSION_HEX < 0x030C0000
-    if (PyUnicode_READY(value) < 0) {
-        writer->verdict = RAISED;
-        return false;
-    }
-#endif
-    bool is_ascii = PyUnicode_IS_ASCII(value);
-    bool is_narrow = PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND;
-    if (!is_narrow && !writer->is_utf8 && !become_utf8(writer)) {
-        return false;
-    }
-    writer->is_ascii = writer->is_ascii && is_ascii;
-    if (is_ascii || (is_narrow && !writer->is_utf8)) {
-        const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
-        Py_ssize_t size = PyUnicode_GET_LENGTH(value);
-        if (!reserve(writer, size + 2)) {
-            return false;
-        }
-        char *to = writer->data + writer->size;
-        if (copy_plain(to + 1, text, size)) {
-            to[0] = '"';
-            to[size + 1] = '"';
-            writer->size += size + 2;
-            return true;
-        }
-    }
-    return write_byte(writer, '"') && write_by_portions(writer, value) && write_byte(writer, '"');
-}
-
 /* ---- Leaves ---- */
 
 static bool
@@ -402,7 +161,7 @@ write_choice(Writer *writer, const Shape *shape, PyObject *value)
     for (Py_ssize_t i = 0; i < choice->count; i++) {
         const ChoiceMember *member = &choice->members[i];
         if (is_member(choice, member, value)) {
-            return write_planned(writer, member->text, member->size);
+            return write_planned(writer, &member->text, 0);
         }
     }
     return doubt(writer);
@@ -571,13 +330,15 @@ write_pieces(Writer *writer, const Shape *inner, PyObject *items, Piece *pieces)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(items);
     Py_ssize_t start = writer->size;
+    Py_ssize_t wide_count = writer->wide_count;
     for (Py_ssize_t i = 0; i < count; i++) {
         pieces[i].start = writer->size;
         if (!write_value(writer, inner, PyTuple_GET_ITEM(items, i))) {
             return false;
         }
         pieces[i].size = writer->size - pieces[i].start;
-        if (!is_sortable(writer->data + pieces[i].start, pieces[i].size,
+        if (writer->wide_count > wide_count ||
+            !is_sortable(writer->data + pieces[i].start, pieces[i].size,
                          inner->kind == SHAPE_NUMBER || inner->kind == SHAPE_CUSTOM)) {
             return doubt(writer);
         }
@@ -689,7 +450,7 @@ write_member(Writer *writer, const Member *member, PyObject *value, bool *is_fir
     }
     int comma = *is_first ? 1 : 0;
     *is_first = false;
-    return write_planned(writer, member->prefix + comma, member->prefix_size - comma) &&
+    return write_planned(writer, &member->prefix, comma) &&
            write_value(writer, &member->shape, value);
 }
 
@@ -714,7 +475,7 @@ write_record(Writer *writer, const Record *record, PyObject *value)
     if (++writer->depth > MAX_DEPTH) {
         return doubt(writer);
     }
-    if (!write_planned(writer, record->opening, record->opening_size)) {
+    if (!write_planned(writer, &record->opening, 0)) {
         return false;
     }
     bool is_first = record->tag_count == 0;
@@ -775,29 +536,45 @@ start_writer(Writer *writer, Engine *engine)
     writer->size = 0;
     writer->capacity = (Py_ssize_t)sizeof writer->local;
     writer->depth = 1;
-    /* What comes from the plan is UTF-8. */
-    writer->is_ascii = engine->has_ascii_names;
-    writer->is_utf8 = !engine->has_ascii_names;
+    writer->is_ascii = true;
+    writer->wide_count = 0;
+    writer->wide_capacity = LOCAL_WIDE;
+    writer->wide_length = 0;
+    writer->wide = writer->local_wide;
     writer->verdict = TAKEN;
+}
+
+/* Tell whether what was written is not too large in UTF-8. */
+static bool
+is_small_enough(const Writer *writer)
+{
+    Py_ssize_t most = writer->engine->max_size;
+    if (writer->wide_count == 0 && writer->is_ascii) {
+        return writer->size <= most;
+    }
+    Py_ssize_t size = writer->size;
+    for (Py_ssize_t i = 0; i < writer->size; i++) {
+        size += (unsigned char)writer->data[i] >> 7;
+    }
+    return size <= most && (writer->wide_length <= (most - size) / 4 ||
+                            size_of_wide(writer) <= most - size);
+}
+
+static PyObject *
+text_that_was_written(const Writer *writer)
+{
+    return writer->wide_count > 0 ? join_wide(writer)
+                                  : text_of_bytes(writer->data, writer->size, writer->is_ascii);
 }
 
 /* Give the text that was written, or what the engine has to say instead. */
 static PyObject *
 finish_writer(Writer *writer, bool is_written)
 {
-    const Engine *engine = writer->engine;
-    PyObject *text = NULL;
-    if (is_written) {
-        Py_ssize_t size = writer->size + (writer->is_utf8 ? 0 : count_high(writer));
-        is_written = size <= engine->max_size || doubt(writer);
-    }
-    if (!is_written) {
-        text = answer(engine, writer->verdict);
-    }
-    else {
-        text = writer->is_utf8 ? text_of_utf8(writer->data, writer->size)
-                               : text_of_bytes(writer->data, writer->size, writer->is_ascii);
-    }
+    PyObject *text = is_written && (is_small_enough(writer) || doubt(writer))
+                         ? text_that_was_written(writer)
+                         : answer(writer->engine, writer->verdict);
+    release_wide(writer);
     if (writer->data != writer->local) {
         PyMem_Free(writer->data);
     }
@@ -821,7 +598,7 @@ write_new_envelope(Writer *writer, const Outgoing *outgoing, PyObject *payload,
         }
         int comma = is_first ? 1 : 0;
         is_first = false;
-        if (!write_planned(writer, member->prefix + comma, member->prefix_size - comma)) {
+        if (!write_planned(writer, &member->prefix, comma)) {
             return false;
         }
         bool is_written;
@@ -837,7 +614,7 @@ write_new_envelope(Writer *writer, const Outgoing *outgoing, PyObject *payload,
             is_written = write_uuid(writer, reply_to);
             break;
         case ROLE_TYPE:
-            is_written = write_planned(writer, outgoing->quoted, outgoing->quoted_size);
+            is_written = write_planned(writer, &outgoing->quoted, 0);
             break;
         default:
             is_written = write_record(writer, outgoing->record, payload);
@@ -876,7 +653,7 @@ write_envelope_member(Writer *writer, const Member *member, PyObject *value,
     }
     int comma = *is_first ? 1 : 0;
     *is_first = false;
-    if (!write_planned(writer, member->prefix + comma, member->prefix_size - comma)) {
+    if (!write_planned(writer, &member->prefix, comma)) {
         return false;
     }
     if (member->role == ROLE_PAYLOAD) {
@@ -886,7 +663,7 @@ write_envelope_member(Writer *writer, const Member *member, PyObject *value,
                                     PyUnicode_Compare(value, outgoing->type) != 0)) {
         return doubt(writer);
     }
-    return write_planned(writer, outgoing->quoted, outgoing->quoted_size);
+    return write_planned(writer, &outgoing->quoted, 0);
 }
 
 static bool
