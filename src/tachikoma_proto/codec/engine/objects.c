@@ -7,8 +7,8 @@
    - An instance is made by filling the slots of an empty one where the class does no more than
      that in its constructor, which the plan says, or no more than that for the fields that are
      there; by calling the class otherwise.
-   - Code that is called back may do anything: raise, or use the same engine. No pointer into the
-     stack is kept across a call. */
+   - Code that is called back may do anything: raise, or use the same engine, whose next frame has a
+     stack of its own. */
 
 #include "scanner.h"
 

@@ -39,7 +39,9 @@ reserve_scratch(Reader *reader, char *to, Py_ssize_t size)
     if (reader->scratch_end - to >= size) {
         return to;
     }
-    /* A string is no longer than the frame, which resolving its escapes does not change. */
+    /* A string is no longer than the frame, which resolving its escapes does not change: so this
+       happens once. */
+    assert(reader->scratch == reader->local_scratch);
     size_t used = (size_t)(to - reader->scratch);
     size_t capacity = (size_t)(reader->end - reader->start) + SCRATCH_MARGIN;
     char *scratch = PyMem_Malloc(capacity);

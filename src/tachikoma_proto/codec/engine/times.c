@@ -143,9 +143,11 @@ parse_tail(const char *at, Moment *moment, int *offset)
 
 enum { UP_TO_SECONDS = 19 };
 
-/* Read eight bytes that look like a pattern, in which there are zeros for digits. Each digit that
-   another one follows becomes the number of both. What may be added to a byte that fits without
-   its high bit being set, `slack` tells: a digit is 9 at most, other characters leave a zero. */
+/* Read eight bytes that look like a pattern, in which there are zeros for digits: "2026-01-" looks
+   like "0000-00-". Exclusive or leaves 2, 0, 2, 6, 0, 0, 1, 0 of it: digits their values, the others
+   zeros. `slack` has for each byte what may just be added to the largest that fits before the high
+   bit is set: 0x76 to 9, 0x7F to 0. Each digit that another one follows becomes the number of both,
+   here 20, 2, 26, 60, 0, 1, 10, 0, of which the caller takes those that it wants. */
 static inline bool
 read_pattern(const char *at, const char *pattern, const char *slack, unsigned char *numbers)
 {

@@ -17,19 +17,6 @@
 #include <unistd.h>
 #endif
 
-/* Read some digits, of which `*seen` gets a high bit where one was none. */
-static inline uint64_t
-hex_number(const char *at, int count, unsigned *seen)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < count; i++) {
-        unsigned digit = HEX_VALUES[(unsigned char)at[i]];
-        *seen |= digit;
-        number = number << 4 | (digit & 0xF);
-    }
-    return number;
-}
-
 #ifdef HAS_SSE2
 
 /* Read 16 digits into the low bytes of each lane of two; `*good` loses a bit for each that is
@@ -133,10 +120,13 @@ parse_uuid(const char *at, Py_ssize_t size, uint64_t *high, uint64_t *low)
         return parse_hyphenated(at, high, low);
     }
     if (size == 32) {
-        unsigned seen = 0;
-        *high = hex_number(at, 16, &seen);
-        *low = hex_number(at + 16, 16, &seen);
-        return seen < 0x10;
+        char spread[36];
+        memcpy(spread, at, 8);
+        memcpy(spread + 9, at + 8, 4);
+        memcpy(spread + 14, at + 12, 4);
+        memcpy(spread + 19, at + 16, 4);
+        memcpy(spread + 24, at + 20, 12);
+        return hex_of_hyphenated(spread, high, low);
     }
     if (size == 45) {
         return memcmp(at, "urn:uuid:", 9) == 0 && parse_hyphenated(at + 9, high, low);
