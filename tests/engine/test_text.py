@@ -156,7 +156,7 @@ def test_names_and_values_of_any_script_are_read_and_written() -> None:
             for other in (None, "ö", "名前"):
                 for marks in ((), ("b", "a"), ("ö", "名")):
                     made = SizeResponse(
-                        größe=size,  # type: ignore[arg-type]
+                        größe=size,
                         имя=name,
                         名前=other,
                         marks=frozenset(marks),
