@@ -276,7 +276,8 @@ typedef struct {
 
 enum { LOCAL_ITEMS = 48, LOCAL_SCRATCH = 256 };
 
-/* How much room a step may need in the scratch: for a run, a character and a NUL. */
+/* How much room a step may need in the scratch: for a run, the escape that its end cuts, as much as
+   is copied too much, and a NUL. */
 enum { SCRATCH_MARGIN = 2 * RUN + 8 };
 
 /* A frame that is being read. Objects that are not yet in a container of their own are on a

@@ -56,38 +56,6 @@ reserve_scratch(Reader *reader, char *to, Py_ssize_t size)
     return scratch + used;
 }
 
-/* Copy plain text into the scratch, up to a quote, a backslash or a control character. */
-static inline char *
-copy_scanned(Reader *reader, char *to, const char **from, Extent *extent)
-{
-    const char *at = *from;
-    while (reader->end - at >= RUN) {
-        to = reserve_scratch(reader, to, SCRATCH_MARGIN);
-        if (to == NULL) {
-            return NULL;
-        }
-        int count = unescaped_before(at);
-        memcpy(to, at, RUN);
-        if (ascii_before(at) < count) {
-            measure_run(extent, at, count);
-        }
-        to += count;
-        at += count;
-        if (count < RUN) {
-            break;
-        }
-    }
-    to = reserve_scratch(reader, to, SCRATCH_MARGIN);
-    unsigned char byte = (unsigned char)*at;
-    while (to != NULL && byte >= 0x20 && byte != '"' && byte != '\\') {
-        measure(extent, byte);
-        *to++ = (char)byte;
-        byte = (unsigned char)*++at;
-    }
-    *from = at;
-    return to;
-}
-
 /* Copy what an escape stands for into the scratch; give what comes after it, NULL where it is
    malformed. */
 static inline const char *
@@ -107,6 +75,39 @@ copy_escape(const char *at, char **to, Extent *extent)
     return at;
 }
 
+/* Copy a run into the scratch, and the escapes that begin in it. Give what comes after it, which is
+   a stop if the string ends there; NULL where an escape is malformed. */
+static inline const char *
+copy_run(const char *run, char **to, Extent *extent)
+{
+    unsigned marks = escaped_in_run(PyUnicode_1BYTE_KIND, run, 0);
+    const char *at = run, *end = run + RUN;
+    while (marks != 0) {
+        const char *stop = run + lowest_bit(marks);
+        memcpy(*to, at, RUN);
+        *to += stop - at;
+        at = stop;
+        if (*at != '\\') {
+            end = at;
+            break;
+        }
+        at = copy_escape(at, to, extent);
+        if (at == NULL) {
+            return NULL;
+        }
+        marks = at < end ? marks & ~0u << (at - run) : 0;
+    }
+    if (at < end) {
+        memcpy(*to, at, RUN);
+        *to += end - at;
+        at = end;
+    }
+    if (ascii_before(run) < end - run) {
+        measure_run(extent, run, (int)(end - run));
+    }
+    return at;
+}
+
 /* Go over the rest of a string from its first backslash, and resolve its escapes. */
 static bool
 scan_escaped(Reader *reader, Span *span, const char *at, Extent *extent)
@@ -118,14 +119,23 @@ scan_escaped(Reader *reader, Span *span, const char *at, Extent *extent)
     }
     memcpy(to, reader->at, (size_t)before);
     to += before;
-    while (*at == '\\') {
-        at = copy_escape(at, &to, extent);
-        if (at == NULL) {
-            return refused(reader);
-        }
-        to = copy_scanned(reader, to, &at, extent);
+    while (*at == '\\' || !is_escaped((unsigned char)*at)) {
+        to = reserve_scratch(reader, to, SCRATCH_MARGIN);
         if (to == NULL) {
             return false;
+        }
+        if (reader->end - at >= 2 * RUN) {
+            at = copy_run(at, &to, extent);
+        }
+        else if (*at == '\\') {
+            at = copy_escape(at, &to, extent);
+        }
+        else {
+            measure(extent, (unsigned char)*at);
+            *to++ = *at++;
+        }
+        if (at == NULL) {
+            return refused(reader);
         }
     }
     *to = '\0';
