@@ -169,6 +169,13 @@ ascii_before(const char *at)
     return count_before(load_16(at));
 }
 
+/* Mark the bytes of a run that are not ASCII: a bit for each. */
+static inline unsigned
+others_in_run(const char *at)
+{
+    return (unsigned)_mm_movemask_epi8(load_16(at));
+}
+
 /* Take eight characters of two bytes, or four of four, as such of one byte that stand in two or
    four: 0xFF for what is more. Mark the surrogates among them. */
 static inline __m128i
@@ -291,6 +298,16 @@ take_run(int kind, const void *data, Py_ssize_t at, char *to)
 }
 
 #else
+
+static inline unsigned
+others_in_run(const char *at)
+{
+    unsigned marks = 0;
+    for (int i = 0; i < RUN; i++) {
+        marks |= (unsigned)((unsigned char)at[i] >> 7) << i;
+    }
+    return marks;
+}
 
 static inline unsigned
 escaped_in_run(int kind, const void *data, Py_ssize_t at)

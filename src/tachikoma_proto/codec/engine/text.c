@@ -108,25 +108,30 @@ static inline void
 fill_text(int kind, void *data, Py_ssize_t length, const char *at, const char *end)
 {
     Py_ssize_t to = 0;
-    while (at < end) {
-        while (end - at >= RUN && length - to >= RUN) {
-            int count = ascii_before(at);
-            put_run(kind, data, to, at);
-            to += count;
-            at += count;
-            if (count < RUN) {
-                break;
+    Py_UCS4 character;
+    while (end - at >= 2 * RUN && length - to >= 2 * RUN) {
+        unsigned marks = others_in_run(at);
+        const char *run = at, *run_end = at + RUN;
+        while (marks != 0) {
+            const char *next = run + lowest_bit(marks);
+            if (next > at) {
+                put_run(kind, data, to, at);
+                to += next - at;
             }
-        }
-        /* Over what is left of the run, and over what is not ASCII behind it. */
-        for (; at < end && (unsigned char)*at < 0x80; to++, at++) {
-            PyUnicode_WRITE(kind, data, to, (unsigned char)*at);
-        }
-        for (; at < end && (unsigned char)*at >= 0x80; to++) {
-            Py_UCS4 character;
-            at = take_utf8(at, &character);
+            at = take_utf8(next, &character);
             PyUnicode_WRITE(kind, data, to, character);
+            to++;
+            marks = at < run_end ? marks & ~0u << (at - run) : 0;
         }
+        if (at < run_end) {
+            put_run(kind, data, to, at);
+            to += run_end - at;
+            at = run_end;
+        }
+    }
+    for (; at < end; to++) {
+        at = take_utf8(at, &character);
+        PyUnicode_WRITE(kind, data, to, character);
     }
 }
 
