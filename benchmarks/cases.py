@@ -96,6 +96,7 @@ def make_cases() -> list[Case]:
             as_bytes=True,
         ),
         Case("rejected", "rejected event", "server", (REJECTED,), True, ("decode",)),
+        Case("malformed", "event cut short", "server", (REJECTED[:-20],), True, ("decode",)),
         Case("batch", f"batch of {BATCH_SIZE}, per frame", "server", _batch()),
     ]
 

@@ -119,6 +119,9 @@ def recover_id(text: str) -> UUID | None:
     found: list[UUID | None] = []
     member = re.compile(_ID)
     last = text.rfind('"id"')
+    if last == 1 and text[0] == "{":  # where every peer writes it, and nowhere else
+        match = member.match(text, last)
+        return parse_uuid(match[1] or "") if match else None
     for token, depth in _tokens(text):
         if token.start() > last:
             break
