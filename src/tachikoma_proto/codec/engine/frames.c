@@ -18,7 +18,8 @@ typedef struct {
     const Incoming *incoming; /* NULL before the type was seen, or where it is unknown */
     PyObject *type;           /* borrowed from the plan, or from the stack where it is unknown */
     bool is_unknown;          /* as a whole: its type, or its event's tag */
-    const char *payload_at;   /* where a payload stands that came before the type */
+    const char *payload_at;   /* where a payload stands that came before the type, */
+    const char *payload_end;  /* and where it seems to end */
     PyObject *members;        /* of what is unknown as a whole; NULL at first */
     uint64_t seen;
     Keys unknown;
@@ -161,6 +162,37 @@ read_payload(Reader *reader, Frame *frame)
     return read_record(reader, frame->incoming->record);
 }
 
+/* Go over a payload that came too early, and is read later. Only then is it judged, so that for an
+   object it is enough to find the brace that closes it. */
+static bool
+postpone_payload(Reader *reader, Frame *frame)
+{
+    frame->payload_at = reader->at;
+    if (*reader->at != '{') {
+        bool is_skipped = skip_value(reader);
+        frame->payload_end = reader->at;
+        return is_skipped;
+    }
+    Py_ssize_t depth = 0;
+    do {
+        Span span;
+        char byte = *reader->at++;
+        if (byte == '"') {
+            if (!scan_string(reader, &span)) {
+                return false;
+            }
+        }
+        else if (byte == '\0') {
+            return refused(reader);
+        }
+        else {
+            depth += (byte == '{' || byte == '[') - (byte == '}' || byte == ']');
+        }
+    } while (depth > 0);
+    frame->payload_end = reader->at;
+    return true;
+}
+
 /* Read one member of the envelope, of which the key is behind. */
 static bool
 read_envelope_member(Reader *reader, Frame *frame, Py_ssize_t base, int place)
@@ -172,8 +204,7 @@ read_envelope_member(Reader *reader, Frame *frame, Py_ssize_t base, int place)
         return read_type(reader, frame, base);
     case ROLE_PAYLOAD:
         if (frame->incoming == NULL) {
-            frame->payload_at = reader->at;
-            return skip_value(reader);
+            return postpone_payload(reader, frame);
         }
         value = read_payload(reader, frame);
         break;
@@ -280,6 +311,10 @@ read_late_payload(Reader *reader, Frame *frame, Py_ssize_t base)
     if (frame->payload_at != NULL) {
         reader->at = frame->payload_at;
         payload = read_payload(reader, frame);
+        if (payload != NULL && reader->at != frame->payload_end) {
+            Py_DECREF(payload);
+            return refused(reader);
+        }
     }
     else {
         payload = make_empty_payload(reader, frame);
