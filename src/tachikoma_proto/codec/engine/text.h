@@ -70,13 +70,12 @@ measure(Extent *extent, uint64_t bytes)
     }
 }
 
-/* Take some bytes of a run into account, counted from its beginning: all eight of an integer, but
-   where the first byte is the lowest, as it is wherever fewer are counted. */
+/* Take some bytes of a run into account, counted from its beginning. */
 static inline void
 measure_run(Extent *extent, const char *at, int count)
 {
     for (int i = 0; i < count; i += 8) {
-        uint64_t bytes = load_8(at + i);
+        uint64_t bytes = load_little(at + i);
         measure(extent, count - i < 8 ? bytes & ((UINT64_C(1) << 8 * (count - i)) - 1) : bytes);
     }
 }
