@@ -22,9 +22,9 @@ mission = UUID(int=1)
 
 
 def a_name_that_does_not_exist_is_an_error() -> None:
-    _ = tp.MisionProgress  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    _ = brokers.RedisBrocker  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    _ = testing.mesages  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    _ = tp.MisionProgress  # type: ignore[attr-defined]  # pyright: ignore
+    _ = brokers.RedisBrocker  # type: ignore[attr-defined]  # pyright: ignore
+    _ = testing.mesages  # type: ignore[attr-defined]  # pyright: ignore
     assert_type(tp.__version__, str)
 
 
