@@ -21,8 +21,8 @@ T = TypeVar("T")
 TOKEN = "s3cret-token"
 USER = UUID(int=9)
 MISSION = UUID(int=7)
-PATIENCE = 20.0
-"""After how many seconds a test is taken to hang."""
+PATIENCE = 60.0
+"""After how many seconds a test is taken to hang; a cluster may take twenty to elect a leader."""
 
 OPEN = tp.ServerConfig(require_auth=False)
 
