@@ -135,11 +135,10 @@ static PyObject *
 choose_text(Reader *reader, const Choice *choice)
 {
     Span span;
-    const ChoiceMember *member = NULL;
     if (!expect_quote(reader) || !scan_string(reader, &span)) {
         return NULL;
     }
-    member = find_in_table(&choice->by_text, span.start, span.size);
+    const ChoiceMember *member = find_in_table(&choice->by_text, span.start, span.size);
     return member != NULL ? Py_NewRef(member->value) : refuse(reader);
 }
 

@@ -3,7 +3,8 @@
    Rules:
 
    - A run has 16 bytes where the processor has SSE2, as every x86-64 does, and 8 in an integer
-     elsewhere. Nobody outside of this file has to know which.
+     elsewhere. What is done with runs does not depend on which. What SSE2 does in another way asks
+     for it where it stands: the digits of UUIDs, the judgement of UTF-8, the survey of strings.
    - What counts the bytes before the first one of some kind may count fewer where it cannot tell.
      So whoever gets less than a whole run goes on byte by byte. */
 
@@ -46,6 +47,13 @@ lowest_bit(uint64_t bits)
     }
     return number;
 #endif
+}
+
+/* Tell whether a character cannot stand in a JSON string as it is. */
+static inline bool
+is_escaped(Py_UCS4 character)
+{
+    return character < 0x20 || character == '"' || character == '\\';
 }
 
 /* ---- Eight bytes in an integer ---- */
@@ -314,9 +322,7 @@ escaped_in_run(int kind, const void *data, Py_ssize_t at)
 {
     unsigned marks = 0;
     for (int i = 0; i < RUN; i++) {
-        Py_UCS4 character = PyUnicode_READ(kind, data, at + i);
-        unsigned is_marked = character < 0x20 || character == '"' || character == '\\';
-        marks |= is_marked << i;
+        marks |= (unsigned)is_escaped(PyUnicode_READ(kind, data, at + i)) << i;
     }
     return marks;
 }

@@ -25,7 +25,7 @@ scan_plain(const char *at, const char *end, Extent *extent)
         }
     }
     unsigned char byte = (unsigned char)*at;
-    while (byte >= 0x20 && byte != '"' && byte != '\\') {
+    while (!is_escaped(byte)) {
         measure(extent, byte);
         byte = (unsigned char)*++at;
     }

@@ -118,7 +118,7 @@ scan_string(Reader *reader, Span *span)
         }
     }
     unsigned char byte = (unsigned char)*at;
-    while (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
+    while (byte < 0x80 && !is_escaped(byte)) {
         byte = (unsigned char)*++at;
     }
     if (byte != '"') {
@@ -136,7 +136,7 @@ scan_string(Reader *reader, Span *span)
 static inline PyObject *
 text_of(Reader *reader, const Span *span)
 {
-    PyObject *text = span->is_ascii ? text_of_ascii(span->start, span->size)
+    PyObject *text = span->is_ascii ? text_of_bytes(span->start, span->size, true)
                                     : text_of_measured(span->start, span->size, &span->extent);
     return text != NULL ? text : raised(reader);
 }

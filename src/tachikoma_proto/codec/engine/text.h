@@ -35,12 +35,6 @@ simple_escape(char letter)
 
 extern const char ESCAPES[128][8];
 
-static inline bool
-is_escaped(Py_UCS4 character)
-{
-    return character < 0x20 || character == '"' || character == '\\';
-}
-
 /* Give the size of the escape of a character: a backslash and a letter, or `\u` and four digits. */
 static inline int
 size_of_escape(Py_UCS4 character)
@@ -160,13 +154,6 @@ text_of_bytes(const char *at, Py_ssize_t size, bool is_ascii)
         memcpy(PyUnicode_1BYTE_DATA(text), at, (size_t)size);
     }
     return text;
-}
-
-/* Make a string of ASCII. */
-static inline PyObject *
-text_of_ascii(const char *at, Py_ssize_t size)
-{
-    return text_of_bytes(at, size, true);
 }
 
 static inline void

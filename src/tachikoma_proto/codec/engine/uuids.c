@@ -17,6 +17,14 @@
 #include <unistd.h>
 #endif
 
+/* Load four bytes and four others, the first of them as the lowest. */
+static inline uint64_t
+load_4_and_4(const char *one, const char *other)
+{
+    uint64_t first = load_4(one), second = load_4(other);
+    return PY_LITTLE_ENDIAN ? first | second << 32 : reverse_8(first << 32 | second);
+}
+
 #ifdef HAS_SSE2
 
 /* Read 16 digits into the low bytes of each lane of two; `*good` loses a bit for each that is
@@ -35,12 +43,6 @@ hex_16(__m128i text, int *good)
                                   _mm_and_si128(is_letter, _mm_set1_epi8(9)));
     __m128i pairs = _mm_or_si128(_mm_slli_epi16(digits, 4), _mm_srli_epi16(digits, 8));
     return _mm_and_si128(pairs, _mm_set1_epi16(0xFF));
-}
-
-static inline uint64_t
-load_4_and_4(const char *one, const char *other)
-{
-    return (uint64_t)load_4(one) | (uint64_t)load_4(other) << 32;
 }
 
 /* Read the digits of the form with hyphens, wherever those may be. */
@@ -83,15 +85,6 @@ hex_8(uint64_t bytes, bool *good)
     digits = (digits | digits >> 8) & UINT64_C(0x0000FFFF0000FFFF);
     digits = (digits | digits >> 16) & UINT32_MAX;
     return (digits & 0xFF) << 24 | (digits & 0xFF00) << 8 | (digits >> 8 & 0xFF00) | digits >> 24;
-}
-
-static inline uint64_t
-load_4_and_4(const char *one, const char *other)
-{
-    char both[8];
-    memcpy(both, one, 4);
-    memcpy(both + 4, other, 4);
-    return load_little(both);
 }
 
 static inline bool
